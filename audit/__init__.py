@@ -1,0 +1,1 @@
+"""For the auditor: offline, alone, on the domain only."""

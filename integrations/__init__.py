@@ -1,0 +1,1 @@
+"""One relay each: how a settled fact reaches a system outside."""

@@ -1,0 +1,1 @@
+"""What an organisation runs: its agent, its rules, its keys, its node."""
