@@ -1,0 +1,93 @@
+"""The result document of an approval: what an organisation computed, salted, its digest on chain.
+
+Each organisation's digest is its own (salt); that they agree is judged by score and determinism
+profile, see `profile`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from ledger_service.domain import canonical, errors, ids
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ResultDocument:
+    """`score` is quantised (see `profile`); `agreement` is the class against the device's claim."""
+
+    salt: bytes
+    organisation: int
+    order: ids.OrderId
+    score: int
+    runtime: str
+    agreement: str
+
+    def dumps(self) -> bytes:
+        """Write the document: canonical JSON."""
+        return canonical.dumps(
+            {
+                "salt": self.salt.hex(),
+                "organisation": self.organisation,
+                "order": self.order.hex(),
+                "score": self.score,
+                "runtime": self.runtime,
+                "class": self.agreement,
+            }
+        )
+
+    def digest(self) -> ids.ResultDigest:
+        """Return what goes on chain with the approval."""
+        return result_digest(self.dumps())
+
+
+def result_digest(document: bytes) -> ids.ResultDigest:
+    """Return SHA-256 of a result document's bytes."""
+    return ids.ResultDigest(hashlib.sha256(document).digest())
+
+
+def loads(data: bytes) -> ResultDocument:
+    """Read a result document. Raise MalformedJson or UnknownField."""
+    fields: Any = canonical.loads(data)
+    names = {"salt", "organisation", "order", "score", "runtime", "class"}
+    if not isinstance(fields, dict) or fields.keys() != names:
+        raise errors.UnknownField("Not a result document.", expected=sorted(names))
+    return ResultDocument(
+        salt=bytes.fromhex(fields["salt"]),
+        organisation=int(fields["organisation"]),
+        order=ids.OrderId(ids.parse32(fields["order"])),
+        score=int(fields["score"]),
+        runtime=str(fields["runtime"]),
+        agreement=str(fields["class"]),
+    )
+
+
+class Reason(IntEnum):
+    """Why an organisation refuses; the number stands on chain, the name in every screen."""
+
+    OTHER = 1  #: a person refused; the detail is the digest of what they wrote
+    DIGEST_MISMATCH = 2  #: the bytes are not the bytes of the statement
+    BAD_SIGNATURE = 3  #: not signed by a device of the asset
+    SEQUENCE_FORK = 4  #: the device sealed other bytes under the same number
+    DATASET_REPEATED = 5  #: the same dataset was used before
+    EPISODE_REPEATED = 6  #: same asset, detector and failure mode within the policy's window
+    SCORE_CONFLICT = 7  #: the detector, run again, gives another score
+    BELOW_THRESHOLD = 8  #: the detector, run again, does not alarm
+    DETECTOR_UNFIT = 9  #: not live, not held, or not for this asset
+    WINDOW_STALE = 10  #: the window is too old, or lies in the future
+    COST_OVER_LIMIT = 11  #: dearer than the policy allows
+    COST_DIFFERS = 12  #: the content's cost is not the order document's
+    SUPPLIER_NOT_ALLOWED = 13  #: not on the policy's list
+    WRONG_ASSET = 14  #: the statement names another asset than the order's version
+    DOCUMENT_MISMATCH = 15  #: the order document does not follow from statement and digest
+    NOT_PROPOSED = 16  #: approved here, but not proposed in time
+    UNREADABLE = 17  #: statement or samples cannot be read
+
+    @property
+    def title(self) -> str:
+        """Return the name as people read it: `Score conflict`."""
+        return self.name.replace("_", " ").capitalize()

@@ -1,0 +1,347 @@
+"""What the verbs need from outside, as Protocols.
+
+Each has a real and a shipped in-memory implementation (`ledger_service.testing`) and one
+conformance suite for both. All methods may raise the errors of `domain.errors` that their area names (StorageError,
+ChainError, RelayError); foreign exceptions never pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from ledger_service.domain import ids
+from ledger_service.domain.calls import Call, Receipt, Sent, Signed, Unsigned
+from ledger_service.domain.facts import (
+    Block,
+    CapturedProof,
+    Fact,
+    OrderWord,
+    Organisation,
+    Version,
+)
+from ledger_service.domain.lifecycle import Stage, Status
+from ledger_service.domain.order import OrdersDomain
+from ledger_service.domain.records import (
+    Announcement,
+    Delivery,
+    Evidence,
+    Hop,
+    Order,
+    Outgoing,
+    Result,
+    Token,
+    TxState,
+)
+
+
+class Clock(Protocol):
+    """Time, so that tests own it."""
+
+    def now(self) -> datetime:
+        """Return the present, UTC."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys (`files/<root>`). A put is atomic and durable when it returns."""
+
+    async def put(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        """Store, replacing what was there; return the size. On error nothing is visible."""
+
+    async def move(self, source: str, target: str) -> None:
+        """Rename durably, replacing the target. Raise NotFound without a source."""
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """Stream the bytes (or a range). Raise NotFound on the first step."""
+
+    async def size(self, key: str) -> int | None:
+        """Return the size in bytes, None if there is no such object."""
+
+    async def delete(self, key: str) -> None:
+        """Delete; nothing happens if there is no such object."""
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """List the keys below a prefix, for housekeeping."""
+
+
+class EvidenceRows(Protocol):
+    """Evidence, its stage and its hops."""
+
+    async def add(self, evidence: Evidence) -> None:
+        """Insert. Raise SequenceFork (device, sequence), DatasetReused (root), Conflict (same id)."""
+
+    async def get(self, evidence: ids.EvidenceId) -> Evidence:
+        """Return it. Raise NotFound."""
+
+    async def latest_of(self, device: ids.DeviceId) -> Evidence | None:
+        """Return the device's statement with the highest sequence."""
+
+    async def to_anchor(self, limit: int) -> Sequence[Evidence]:
+        """Return sealed evidence that waits for an order, oldest first."""
+
+    async def waiting(self) -> int:
+        """Count evidence whose stage is Sealed or Anchoring and that has no settled order: the backlog."""
+
+    async def move(self, evidence: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
+        """Set the stage."""
+
+    async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
+        """Return the newest first."""
+
+    async def hop(self, hop: Hop) -> None:
+        """Record a hop; the same name again replaces time and detail and adds its tries."""
+
+    async def hops(self, evidence: ids.EvidenceId) -> Sequence[Hop]:
+        """Return the hops in order of first occurrence."""
+
+
+class OrderRows(Protocol):
+    """Orders, results, close-outs, and the feed to the organisations."""
+
+    async def add(self, order: Order) -> None:
+        """Insert; the same id again is no error and changes nothing."""
+
+    async def get(self, order: ids.OrderId) -> Order:
+        """Return it. Raise NotFound."""
+
+    async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
+        """Return all attempts, first one first."""
+
+    async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
+        """Return all orders that this dataset belongs to."""
+
+    async def list(
+        self, *, limit: int, status: Status | None = None, asset: str | None = None
+    ) -> Sequence[Order]:
+        """Return the newest first."""
+
+    async def move(self, order: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
+        """Set the status by the lifecycle's table. Raise IllegalMove."""
+
+    async def reset(self, order: ids.OrderId, status: Status, block: int | None) -> None:
+        """Set the status anew after a rewind of the chain; the table does not apply."""
+
+    async def add_result(self, result: Result) -> None:
+        """Keep a result document; the same again changes nothing."""
+
+    async def results(self, order: ids.OrderId) -> Sequence[Result]:
+        """Return the result documents handed in."""
+
+    async def announce(self, kind: str, order: ids.OrderId, body: dict[str, object]) -> int:
+        """Append to the feed; return the sequence. One announcement per (kind, order)."""
+
+    async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
+        """Return the feed behind a sequence."""
+
+
+class OutgoingRows(Protocol):
+    """Signed transactions: UNIQUE(key), UNIQUE(signer, nonce)."""
+
+    async def next_nonce(self, signer: ids.Address, at_least: int) -> int:
+        """Lock the signer's row to the end of the transaction, return and count up its nonce."""
+
+    async def add(self, outgoing: Outgoing) -> None:
+        """Insert. Raise NonceTaken or Conflict."""
+
+    async def get(self, key: str) -> Outgoing | None:
+        """Return it by purpose."""
+
+    async def unfinished(self, signer: ids.Address) -> Sequence[Outgoing]:
+        """Return what is stored and not mined, by nonce."""
+
+    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
+        """Say what became of it."""
+
+    async def sent(self, key: str) -> None:
+        """Count a broadcast."""
+
+
+class ChainRows(Protocol):
+    """Blocks followed, the cursor, facts, proofs."""
+
+    async def cursor(self) -> Block | None:
+        """Return the last block taken in."""
+
+    async def advance(self, block: Block, expected: Block | None) -> None:
+        """Move the cursor from `expected` to `block`. Raise CursorMoved if it is elsewhere."""
+
+    async def block(self, number: int) -> Block | None:
+        """Return a block taken in, by number."""
+
+    async def rewind(self, to: Block) -> Sequence[ids.OrderId]:
+        """Drop all above `to` (blocks, facts, proofs, undelivered outbox rows of them).
+
+        Move the cursor; return the orders concerned.
+        """
+
+    async def add_fact(self, fact: Fact) -> bool:
+        """Insert; False if it was there."""
+
+    async def facts(self, order: ids.OrderId) -> Sequence[Fact]:
+        """Return an order's facts in chain order."""
+
+    async def add_proof(self, proof: CapturedProof) -> None:
+        """Keep a proof."""
+
+    async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
+        """Return an order's proofs in chain order."""
+
+
+class OutboxRows(Protocol):
+    """Deliveries. Rows of one destination and key are claimed in chain order only."""
+
+    async def add(self, delivery: Delivery) -> bool:
+        """Insert; False if its dedup key was there."""
+
+    async def claim(
+        self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
+    ) -> Sequence[Delivery]:
+        """Lease due rows that head their key; count the attempt."""
+
+    async def done(self, dedup: str, owner: str, reference: dict[str, object]) -> bool:
+        """Finish a row that is still ours; False if the lease went to somebody else."""
+
+    async def retry(self, dedup: str, owner: str, due: datetime, reason: str) -> bool:
+        """Give a row back, to be claimed again from `due`."""
+
+    async def block(self, dedup: str, owner: str, reason: str) -> bool:
+        """Mark a row as refused for good; later rows of its key wait behind it."""
+
+    async def release(self, destination: str, dedup: str | None = None) -> int:
+        """Make blocked rows (or one) due again at once; return how many."""
+
+    async def of_order(self, key: str) -> Sequence[Delivery]:
+        """Return the deliveries of one key, all destinations, in order."""
+
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """Return (destination, state) -> number of rows."""
+
+    async def pause(self, destination: str, paused: bool) -> None:  # noqa: FBT001  a state, not a mode
+        """Stop or resume claims for a destination, durably."""
+
+    async def paused(self) -> frozenset[str]:
+        """Return the paused destinations."""
+
+
+class TokenRows(Protocol):
+    """API access."""
+
+    async def add(self, token: Token) -> None:
+        """Insert."""
+
+    async def by_digest(self, digest: bytes) -> Token | None:
+        """Return the token whose secret has this SHA-256."""
+
+    async def revoke(self, token: str, at: datetime) -> bool:
+        """End it; False if there is none."""
+
+    async def list(self) -> Sequence[Token]:
+        """Return all, newest first."""
+
+
+class Transaction(Protocol):
+    """One database transaction: everything in it, or nothing."""
+
+    evidence: EvidenceRows
+    orders: OrderRows
+    outgoing: OutgoingRows
+    chain: ChainRows
+    outbox: OutboxRows
+    tokens: TokenRows
+
+
+class Store(Protocol):
+    """The database."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Begin; commit when the block ends, roll back when it raises. The only commit there is."""
+
+
+class Ledger(Protocol):
+    """The chain as one organisation or the service sees it, through one or more nodes."""
+
+    orders: OrdersDomain
+    finality_depth: int
+
+    async def head(self) -> Block:
+        """Return the newest block. Raise NodeUnreachable."""
+
+    async def block(self, number: int) -> Block | None:
+        """Return the block at a height of the canonical chain."""
+
+    async def facts(self, block: Block) -> Sequence[Fact]:
+        """Return the orders contract's events in exactly this block, in order."""
+
+    def heads(self) -> AsyncIterator[Block]:
+        """Yield new heads as they come (subscription, else polling); never ends, may repeat."""
+
+    async def nonce(self, address: ids.Address) -> int:
+        """Return how many transactions of this key are mined."""
+
+    async def simulate(self, call: Call, sender: ids.Address) -> None:
+        """Try the call on the pending state. Raise CallReverted with the contract's reason."""
+
+    def prepare(self, call: Call) -> Unsigned:
+        """Encode the call with its fixed gas limit and this network's fees."""
+
+    async def send(self, raw: bytes) -> Sent:
+        """Give the raw transaction to every known node; return the best outcome."""
+
+    async def receipt(self, transaction: ids.TxHash) -> Receipt | None:
+        """Return the receipt on the canonical chain, if mined."""
+
+    async def word(self, order: ids.OrderId) -> OrderWord:
+        """Return the order's word at the newest block."""
+
+    async def latest_order(
+        self, asset: ids.AssetId, evidence: ids.EvidenceId
+    ) -> ids.OrderId | None:
+        """Return the last order proposed for this evidence of this asset, here or on predecessors."""
+
+    async def current_version(self, asset: ids.AssetId) -> Version | None:
+        """Return the live version of an asset."""
+
+    async def version(self, version: ids.VersionId) -> Version | None:
+        """Return any registered version."""
+
+    async def organisation_of(self, key: ids.Address) -> int | None:
+        """Return the member whose current verdict key this is."""
+
+    async def organisation(self, number: int) -> Organisation | None:
+        """Return a member."""
+
+    async def detector_live(self, detector: ids.DetectorId) -> bool:
+        """Say whether the detector is registered and not revoked."""
+
+    async def device_live(self, asset: ids.AssetId, device: ids.DeviceId) -> bool:
+        """Say whether the device key is registered for the asset and not revoked."""
+
+    async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
+        """Take and verify the proofs of an order at a block; None where the node keeps no state."""
+
+
+class Signer(Protocol):
+    """A key that signs transactions; the key itself never leaves it."""
+
+    address: ids.Address
+
+    def sign(self, unsigned: Unsigned, nonce: int) -> Signed:
+        """Sign."""
+
+
+class Destination(Protocol):
+    """Where facts are delivered to, exactly-once in effect."""
+
+    name: str
+
+    async def deliver(self, delivery: Delivery) -> dict[str, object]:
+        """Bring the fact there, idempotent by `delivery.dedup`; return a reference people can use.
+
+        Raise DestinationRefused (final, needs a person) or DestinationDown (come back later). After
+        an unknown outcome the implementation reads back before it writes again.
+        """
