@@ -1,0 +1,59 @@
+"""Fresh keys for a demo plant: keystores with random passwords in files of their own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from eth_account import Account
+
+from ledger_service.demo.site import PARTIES, Site
+from ledger_service.domain import ids
+
+ROLES = ("verdict", "governance", "recovery")
+BUILDER = ("service", "builder")
+DEPLOYER = ("consortium", "deployer")
+
+# The passwords are 256 random bits, so a slow key derivation would protect nothing.
+KDF_ITERATIONS = 1000
+
+
+def make_keys(site: Site) -> dict[tuple[str, str], ids.Address]:
+    """Make all keystores of the plant; return (owner, role) -> address."""
+    owners = [BUILDER, DEPLOYER, *((party.name, role) for party in PARTIES for role in ROLES)]
+    return {(owner, role): _make(site.keystore(owner, role)) for owner, role in owners}
+
+
+def make_device_key(path: Path, *, kind: str = "ed25519") -> None:
+    """Write a device's private key (PEM, PKCS 8): `ed25519` or `p256`."""
+    key = (
+        ed25519.Ed25519PrivateKey.generate()
+        if kind == "ed25519"
+        else ec.generate_private_key(ec.SECP256R1())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_secret(path, pem.decode())
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def password_file(keystore: Path) -> Path:
+    """Return the password file beside a keystore."""
+    return keystore.with_suffix(".password")
+
+
+def _make(keystore: Path) -> ids.Address:
+    account = Account.create()
+    password = secrets.token_urlsafe(32)
+    sealed = Account.encrypt(account.key, password, kdf="pbkdf2", iterations=KDF_ITERATIONS)
+    write_secret(keystore, json.dumps(sealed))
+    write_secret(password_file(keystore), password)
+    return ids.parse_address(account.address)
