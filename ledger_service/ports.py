@@ -261,6 +261,9 @@ class Store(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin; commit when the block ends, roll back when it raises. The only commit there is."""
 
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        """Begin a transaction that only reads, on a snapshot; it never waits for a writer."""
+
 
 class Ledger(Protocol):
     """The chain as one organisation or the service sees it, through one or more nodes."""

@@ -1,0 +1,1 @@
+"""The database: SQLAlchemy Core, async; SQLite by default, PostgreSQL by URL, one code path."""

@@ -1,0 +1,142 @@
+"""Blocks followed, the cursor, facts and proofs, in SQL. The cursor defends itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger_service.db import facts as codec
+from ledger_service.db import sql
+from ledger_service.db.tables import block, cursor, fact, outbox, proof
+from ledger_service.domain import errors, ids
+from ledger_service.domain.facts import Block, CapturedProof, Fact, Place
+from ledger_service.domain.records import DeliveryState
+
+CURSOR = "final"
+
+
+class SqlChain:
+    """The ChainRows port."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def cursor(self) -> Block | None:
+        """Return the last block taken in."""
+        query = select(block).join(cursor, cursor.c.block == block.c.number)
+        row = (await self._connection.execute(query.where(cursor.c.name == CURSOR))).first()
+        return _block(row) if row else None
+
+    async def advance(self, to: Block, expected: Block | None) -> None:
+        """Move the cursor by an UPDATE whose WHERE says what is believed."""
+        insert = sql.insert(self._connection, block).values(**sql.values_of(to))
+        await self._connection.execute(insert)
+        if expected is None:
+            await self._begin(to)
+            return
+        moved = await self._connection.execute(
+            update(cursor)
+            .where(
+                cursor.c.name == CURSOR,
+                cursor.c.block == expected.number,
+                cursor.c.hash == expected.hash,
+            )
+            .values(block=to.number, hash=to.hash)
+        )
+        if moved.rowcount != 1:
+            raise errors.CursorMoved(expected=expected.number, wanted=to.number)
+
+    async def block(self, number: int) -> Block | None:
+        """Return a block taken in."""
+        row = (
+            await self._connection.execute(select(block).where(block.c.number == number))
+        ).first()
+        return _block(row) if row else None
+
+    async def rewind(self, to: Block) -> Sequence[ids.OrderId]:
+        """Drop all above `to`; deliveries already done stay done."""
+        query = select(fact.c.order).where(fact.c.block > to.number).distinct()
+        touched = [ids.OrderId(row.order) for row in await self._connection.execute(query)]
+        for table in (fact, proof):
+            await self._connection.execute(delete(table).where(table.c.block > to.number))
+        await self._connection.execute(
+            delete(outbox).where(
+                outbox.c.block > to.number, outbox.c.state != DeliveryState.DONE.value
+            )
+        )
+        await self._connection.execute(delete(block).where(block.c.number > to.number))
+        await self._connection.execute(
+            update(cursor).where(cursor.c.name == CURSOR).values(block=to.number, hash=to.hash)
+        )
+        return touched
+
+    async def add_fact(self, item: Fact) -> bool:
+        """Insert; False if it was there."""
+        kind, values = codec.dump(item.event)
+        insert = sql.insert(self._connection, fact).values(
+            id=item.place.id,
+            order=item.event.order,
+            block=item.place.block,
+            block_hash=item.place.block_hash,
+            transaction=item.place.transaction,
+            kind=kind,
+            fields=values,
+        )
+        done = await self._connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
+        return done.rowcount == 1
+
+    async def facts(self, order: ids.OrderId) -> Sequence[Fact]:
+        """Return an order's facts in chain order."""
+        query = select(fact).where(fact.c.order == order).order_by(fact.c.id)
+        return [_fact(row) for row in await self._connection.execute(query)]
+
+    async def add_proof(self, item: CapturedProof) -> None:
+        """Keep a proof; the same place again changes nothing."""
+        insert = sql.insert(self._connection, proof).values(**sql.values_of(item))
+        await self._connection.execute(
+            insert.on_conflict_do_nothing(index_elements=["order", "block"])
+        )
+
+    async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
+        """Return an order's proofs in chain order."""
+        query = select(proof).where(proof.c.order == order).order_by(proof.c.block)
+        return [
+            CapturedProof(
+                order=ids.OrderId(row.order),
+                block=row.block,
+                block_hash=ids.BlockHash(row.block_hash),
+                header=row.header,
+                account_proof=row.account_proof,
+                receipt_proof=row.receipt_proof,
+            )
+            for row in await self._connection.execute(query)
+        ]
+
+    async def _begin(self, at: Block) -> None:
+        insert = sql.insert(self._connection, cursor).values(
+            name=CURSOR, block=at.number, hash=at.hash
+        )
+        done = await self._connection.execute(
+            insert.on_conflict_do_nothing(index_elements=["name"])
+        )
+        if done.rowcount != 1:
+            raise errors.CursorMoved(expected="no cursor", wanted=at.number)
+
+
+def _block(row: Row[Any]) -> Block:
+    return Block(row.number, ids.BlockHash(row.hash), ids.BlockHash(row.parent), row.time)
+
+
+def _fact(row: Row[Any]) -> Fact:
+    number, transaction_index, log_index = (int(part) for part in row.id.split("/"))
+    place = Place(
+        block=number,
+        block_hash=ids.BlockHash(row.block_hash),
+        transaction_index=transaction_index,
+        log_index=log_index,
+        transaction=ids.TxHash(row.transaction),
+    )
+    return Fact(place, codec.load(row.kind, row.fields))

@@ -1,0 +1,139 @@
+"""Evidence, its stage and its hops, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger_service.db import sql
+from ledger_service.db.tables import evidence, hop, maintenance_order
+from ledger_service.domain import errors, ids
+from ledger_service.domain.lifecycle import SETTLED, Stage
+from ledger_service.domain.records import Evidence, Hop
+
+
+class SqlEvidence:
+    """The EvidenceRows port."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, item: Evidence) -> None:
+        """Insert; the unique constraints name the conflict."""
+        await self._refuse_conflicts(item)
+        values = sql.values_of(item)
+        try:
+            await self._connection.execute(evidence.insert().values(**values))
+        except IntegrityError as exc:  # somebody was faster between the look and the insert
+            raise errors.Conflict("This evidence was just sealed.", found=item.id.hex()) from exc
+
+    async def _refuse_conflicts(self, item: Evidence) -> None:
+        if await self._one(evidence.c.id == item.id):
+            raise errors.Conflict("This evidence is already sealed.", found=item.id.hex())
+        same = await self._one(
+            (evidence.c.device == item.device) & (evidence.c.sequence == item.sequence)
+        )
+        if same:
+            raise errors.SequenceFork(found=same.id.hex(), sequence=item.sequence)
+        reused = await self._one(evidence.c.dataset_root == item.dataset_root)
+        if reused:
+            raise errors.DatasetReused(found=reused.id.hex())
+
+    async def get(self, wanted: ids.EvidenceId) -> Evidence:
+        """Return it. Raise NotFound."""
+        found = await self._one(evidence.c.id == wanted)
+        if found is None:
+            raise errors.NotFound("No such evidence.", found=wanted.hex())
+        return found
+
+    async def latest_of(self, device: ids.DeviceId) -> Evidence | None:
+        """Return the device's statement with the highest sequence."""
+        query = (
+            select(evidence)
+            .where(evidence.c.device == device)
+            .order_by(evidence.c.sequence.desc())
+            .limit(1)
+        )
+        row = (await self._connection.execute(query)).first()
+        return _read(row) if row else None
+
+    async def to_anchor(self, limit: int) -> Sequence[Evidence]:
+        """Return sealed evidence, oldest first."""
+        query = (
+            select(evidence)
+            .where(evidence.c.stage == Stage.SEALED)
+            .order_by(evidence.c.number)
+            .limit(limit)
+        )
+        return [_read(row) for row in await self._connection.execute(query)]
+
+    async def waiting(self) -> int:
+        """Count the backlog."""
+        settled = select(maintenance_order.c.evidence).where(
+            maintenance_order.c.status.in_([int(status) for status in SETTLED])
+        )
+        query = select(func.count()).where(
+            evidence.c.stage.in_([Stage.SEALED, Stage.ANCHORING]), evidence.c.id.not_in(settled)
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def move(self, wanted: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
+        """Set the stage."""
+        await self._connection.execute(
+            update(evidence).where(evidence.c.id == wanted).values(stage=stage.value, reason=reason)
+        )
+
+    async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
+        """Return the newest first."""
+        query = select(evidence).order_by(evidence.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(evidence.c.received_at < before)
+        return [_read(row) for row in await self._connection.execute(query)]
+
+    async def hop(self, item: Hop) -> None:
+        """Insert, or replace time and detail and add the tries."""
+        insert = sql.insert(self._connection, hop).values(**sql.values_of(item))
+        await self._connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["evidence", "name"],
+                set_={
+                    "at": insert.excluded.at,
+                    "detail": insert.excluded.detail,
+                    "tries": hop.c.tries + insert.excluded.tries,
+                },
+            )
+        )
+
+    async def hops(self, wanted: ids.EvidenceId) -> Sequence[Hop]:
+        """Return the hops in order of first occurrence."""
+        query = select(hop).where(hop.c.evidence == wanted).order_by(hop.c.number)
+        return [
+            Hop(ids.EvidenceId(row.evidence), row.name, row.at, row.tries, row.detail)
+            for row in await self._connection.execute(query)
+        ]
+
+    async def _one(self, condition: Any) -> Evidence | None:
+        row = (await self._connection.execute(select(evidence).where(condition))).first()
+        return _read(row) if row else None
+
+
+def _read(row: Row[Any]) -> Evidence:
+    return Evidence(
+        id=ids.EvidenceId(row.id),
+        envelope=row.envelope,
+        asset=row.asset,
+        detector=ids.DetectorId(row.detector),
+        failure_mode=row.failure_mode,
+        device=ids.DeviceId(row.device),
+        sequence=row.sequence,
+        dataset_root=ids.DatasetRoot(row.dataset_root),
+        gap=row.gap,
+        received_at=row.received_at,
+        stage=Stage(row.stage),
+        reason=row.reason,
+    )

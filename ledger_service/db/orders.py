@@ -1,0 +1,129 @@
+"""Orders, results and the feed to the organisations, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger_service.db import sql
+from ledger_service.db.tables import feed, maintenance_order, result
+from ledger_service.domain import errors, ids, lifecycle
+from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.order import Content
+from ledger_service.domain.records import Announcement, Order, Result
+
+
+class SqlOrders:
+    """The OrderRows port."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, item: Order) -> None:
+        """Insert; the same id again changes nothing."""
+        values = {
+            **sql.values_of(item),
+            "content": item.content.as_json(),
+            "evidence": item.content.evidence,
+            "dataset_root": item.content.dataset_root,
+        }
+        insert = sql.insert(self._connection, maintenance_order).values(**values)
+        await self._connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
+
+    async def get(self, wanted: ids.OrderId) -> Order:
+        """Return it. Raise NotFound."""
+        query = select(maintenance_order).where(maintenance_order.c.id == wanted)
+        row = (await self._connection.execute(query)).first()
+        if row is None:
+            raise errors.NotFound("No such order.", found=wanted.hex())
+        return _read(row)
+
+    async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
+        """Return all attempts, first one first."""
+        return await self._all(maintenance_order.c.evidence == evidence)
+
+    async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
+        """Return all orders of a dataset."""
+        return await self._all(maintenance_order.c.dataset_root == root)
+
+    async def list(
+        self, *, limit: int, status: Status | None = None, asset: str | None = None
+    ) -> Sequence[Order]:
+        """Return the newest first."""
+        query = select(maintenance_order).order_by(maintenance_order.c.number.desc()).limit(limit)
+        if status is not None:
+            query = query.where(maintenance_order.c.status == int(status))
+        if asset is not None:
+            query = query.where(maintenance_order.c.asset == asset)
+        return [_read(row) for row in await self._connection.execute(query)]
+
+    async def move(self, wanted: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
+        """Set the status by the lifecycle's table."""
+        lifecycle.check_move((await self.get(wanted)).status, status)
+        await self._set(wanted, status, block, reason)
+
+    async def reset(self, wanted: ids.OrderId, status: Status, block: int | None) -> None:
+        """Set the status anew after a rewind."""
+        await self._set(wanted, status, block, "")
+
+    async def add_result(self, item: Result) -> None:
+        """Keep a result document; a later one of the same organisation replaces it."""
+        insert = sql.insert(self._connection, result).values(**sql.values_of(item))
+        await self._connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["order", "organisation"],
+                set_={"document": insert.excluded.document},
+            )
+        )
+
+    async def results(self, order: ids.OrderId) -> Sequence[Result]:
+        """Return the result documents handed in."""
+        query = select(result).where(result.c.order == order).order_by(result.c.organisation)
+        return [
+            Result(ids.OrderId(row.order), row.organisation, row.document)
+            for row in await self._connection.execute(query)
+        ]
+
+    async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
+        """Append to the feed; one announcement per kind and order."""
+        insert = sql.insert(self._connection, feed).values(kind=kind, order=order, body=body)
+        await self._connection.execute(
+            insert.on_conflict_do_nothing(index_elements=["kind", "order"])
+        )
+        query = select(feed.c.sequence).where(feed.c.kind == kind, feed.c.order == order)
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
+        """Return the feed behind a sequence."""
+        query = select(feed).where(feed.c.sequence > after).order_by(feed.c.sequence).limit(limit)
+        return [
+            Announcement(row.sequence, row.kind, ids.OrderId(row.order), row.body)
+            for row in await self._connection.execute(query)
+        ]
+
+    async def _set(self, wanted: ids.OrderId, status: Status, block: int | None, why: str) -> None:
+        await self._connection.execute(
+            update(maintenance_order)
+            .where(maintenance_order.c.id == wanted)
+            .values(status=int(status), block=block, reason=why)
+        )
+
+    async def _all(self, condition: Any) -> Sequence[Order]:
+        query = select(maintenance_order).where(condition).order_by(maintenance_order.c.number)
+        return [_read(row) for row in await self._connection.execute(query)]
+
+
+def _read(row: Row[Any]) -> Order:
+    return Order(
+        id=ids.OrderId(row.id),
+        content=Content.from_json(row.content),
+        asset=row.asset,
+        document=row.document,
+        created_at=row.created_at,
+        status=Status(row.status),
+        block=row.block,
+        reason=row.reason,
+    )

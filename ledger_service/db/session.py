@@ -1,0 +1,92 @@
+"""Engine and transactions: the only place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ledger_service import ports
+from ledger_service.db.chain import SqlChain
+from ledger_service.db.evidence import SqlEvidence
+from ledger_service.db.orders import SqlOrders
+from ledger_service.db.outbox import SqlOutbox
+from ledger_service.db.outgoing import SqlOutgoing
+from ledger_service.db.tokens import SqlTokens
+from ledger_service.domain import errors
+
+
+class SqlTransaction:
+    """One open transaction: the repositories on one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.evidence: ports.EvidenceRows = SqlEvidence(connection)
+        self.orders: ports.OrderRows = SqlOrders(connection)
+        self.outgoing: ports.OutgoingRows = SqlOutgoing(connection)
+        self.chain: ports.ChainRows = SqlChain(connection)
+        self.outbox: ports.OutboxRows = SqlOutbox(connection)
+        self.tokens: ports.TokenRows = SqlTokens(connection)
+
+
+class SqlStore:
+    """The Store port on a database URL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    def transaction(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        """Begin a writing transaction; commit at the end, roll back on any exception."""
+        return self._open(self.engine)
+
+    def reading(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        """Begin a transaction that only reads: it never waits for a writer (snapshot)."""
+        return self._open(self.engine.execution_options(reading=True))
+
+    @asynccontextmanager
+    async def _open(self, engine: AsyncEngine) -> AsyncIterator[ports.Transaction]:
+        try:
+            async with engine.begin() as connection:
+                yield SqlTransaction(connection)
+        except (SQLAlchemyError, OSError) as exc:
+            raise errors.StorageError(_explain(exc)) from exc
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+def make_engine(url: str) -> AsyncEngine:
+    """Return an engine. SQLite: write-ahead log, full synchronisation, BEGIN IMMEDIATE for writers.
+
+    Full, because a commit must survive a power cut before its transaction is broadcast.
+    """
+    if url.startswith("sqlite"):
+        # A writer waits for another one rather than failing; readers never wait.
+        engine = create_async_engine(url, connect_args={"timeout": 30})
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    return create_async_engine(url, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver would begin late (at the first write), so two readers could both decide to write.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _explain(exc: Exception) -> str:
+    cause = exc.orig if isinstance(exc, DBAPIError) else exc
+    return f"database: {type(cause).__name__}: {str(cause)[:200]}"
