@@ -69,6 +69,13 @@ class ObjectStore(Protocol):
         """List the keys below a prefix, for housekeeping."""
 
 
+class Locations(Protocol):
+    """Places outside that evidence may be copied from."""
+
+    def open(self, location: str, path: str) -> AsyncIterator[bytes]:
+        """Stream a file. Raise LocationNotAllowed, UnsafePath, NotFound on the first step."""
+
+
 class EvidenceRows(Protocol):
     """Evidence, its stage and its hops."""
 

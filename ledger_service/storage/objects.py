@@ -1,0 +1,156 @@
+"""The ObjectStore port on obstore. In a local folder, a put is fsynced before it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, LocalStore, MemoryStore, ObjectStore, S3Store
+
+from ledger_service.domain import dataset, errors
+
+READ_BYTES = 1024 * 1024
+
+
+class Objects:
+    """Bytes under keys in one store. `folder` is set where the store is a local folder."""
+
+    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
+        self._store = store
+        self._folder = folder
+
+    async def put(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        """Store, replacing what was there; return the size. Nothing is visible before the end."""
+        counted = _Counted(chunks)
+        dataset.check_path(key)
+        try:
+            await obstore.put_async(self._store, key, counted, chunk_size=8 * READ_BYTES)
+            await self._make_durable(key)
+        except (BaseError, OSError) as exc:
+            raise errors.StorageError("put", found=str(exc)[:200], key=key) from exc
+        return counted.size
+
+    async def move(self, source: str, target: str) -> None:
+        """Rename, replacing the target."""
+        dataset.check_path(target)
+        try:
+            await obstore.rename_async(self._store, source, target)
+            await self._make_durable(target)
+        except FileNotFoundError as exc:
+            raise errors.NotFound("No such object.", found=source) from exc
+        except (BaseError, OSError) as exc:
+            raise errors.StorageError("move", found=str(exc)[:200], key=source) from exc
+
+    async def get(
+        self, key: str, *, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Stream the bytes, or a range of them."""
+        try:
+            if length is not None or start:
+                size = await self.size(key)
+                if size is None:
+                    raise errors.NotFound("No such object.", found=key)
+                end = size if length is None else min(size, start + length)
+                async for piece in self._ranges(key, start, end):
+                    yield piece
+                return
+            answer = await obstore.get_async(self._store, key)
+            async for piece in answer.stream(min_chunk_size=READ_BYTES):
+                yield bytes(piece)
+        except FileNotFoundError as exc:
+            raise errors.NotFound("No such object.", found=key) from exc
+        except (BaseError, OSError) as exc:
+            raise errors.StorageError("get", found=str(exc)[:200], key=key) from exc
+
+    async def size(self, key: str) -> int | None:
+        """Return the size in bytes, None if there is no such object."""
+        try:
+            return int((await obstore.head_async(self._store, key))["size"])
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as exc:
+            raise errors.StorageError("head", found=str(exc)[:200], key=key) from exc
+
+    async def delete(self, key: str) -> None:
+        """Delete; nothing happens if there is no such object."""
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as exc:
+            raise errors.StorageError("delete", found=str(exc)[:200], key=key) from exc
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        """List the keys below a prefix."""
+        try:
+            async for batch in obstore.list(self._store, prefix):
+                for item in batch:
+                    yield str(item["path"])
+        except (BaseError, OSError) as exc:
+            raise errors.StorageError("list", found=str(exc)[:200], key=prefix) from exc
+
+    async def _ranges(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        for at in range(start, end, READ_BYTES):
+            piece = await obstore.get_range_async(
+                self._store, key, start=at, end=min(end, at + READ_BYTES)
+            )
+            yield bytes(piece)
+
+    async def _make_durable(self, key: str) -> None:
+        if self._folder is not None:
+            await asyncio.to_thread(_sync_path, self._folder, key)
+
+
+class _Counted:
+    """Passes chunks on and counts their bytes; obstore takes any async iterable of buffers."""
+
+    def __init__(self, chunks: AsyncIterable[bytes]) -> None:
+        self._chunks = chunks
+        self.size = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.size += len(chunk)
+            yield chunk
+
+
+def open_objects(url: str, *, root: Path = Path(), **options: Any) -> Objects:
+    """Open a store: a folder (path or file://), az://container, s3://bucket, memory://.
+
+    Accounts and keys of clouds come from the environment, as their own tools read them. Raise
+    ConfigError for another scheme.
+    """
+    parts = urlsplit(url)
+    match parts.scheme:
+        case "" | "file":
+            folder = (root / (parts.path or url)).resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+            return Objects(LocalStore(folder), folder)
+        case "az" | "azure":
+            return Objects(
+                AzureStore(parts.netloc, prefix=parts.path.strip("/") or None, **options)
+            )
+        case "s3":
+            return Objects(S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options))
+        case "memory":
+            return Objects(MemoryStore())
+    raise errors.ConfigError("Unknown kind of object store.", found=parts.scheme)
+
+
+def _sync_path(folder: Path, key: str) -> None:
+    """Bring a file and each folder above it, up to the root, to the disk."""
+    path = folder / key
+    for each in (path, *path.parents):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if each == folder:
+            return

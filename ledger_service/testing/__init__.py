@@ -1,0 +1,10 @@
+"""Shipped fakes: complete in-memory implementations of the ports, for our tests and for yours."""
+
+from __future__ import annotations
+
+from ledger_service.testing.clock import FakeClock
+from ledger_service.testing.destination import MemoryDestination
+from ledger_service.testing.objects import MemoryObjects
+from ledger_service.testing.store import MemoryStore
+
+__all__ = ["FakeClock", "MemoryDestination", "MemoryObjects", "MemoryStore"]

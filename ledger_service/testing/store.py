@@ -1,0 +1,360 @@
+"""A database in memory: dictionaries, copied at the begin of a transaction, swapped at its commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ledger_service import ports
+from ledger_service.domain import errors, ids, lifecycle
+from ledger_service.domain.facts import Block, CapturedProof, Fact
+from ledger_service.domain.lifecycle import SETTLED, Stage, Status
+from ledger_service.domain.records import (
+    Announcement,
+    Evidence,
+    Hop,
+    Order,
+    Outgoing,
+    Result,
+    Token,
+    TxState,
+)
+from ledger_service.testing.outbox import MemoryOutbox, OutboxState
+
+
+@dataclass
+class State:
+    """All rows. Values are frozen, so a shallow copy of each dictionary is a snapshot."""
+
+    evidence: dict[ids.EvidenceId, Evidence] = field(default_factory=dict)
+    hops: dict[tuple[ids.EvidenceId, str], Hop] = field(default_factory=dict)
+    orders: dict[ids.OrderId, Order] = field(default_factory=dict)
+    results: dict[tuple[ids.OrderId, int], Result] = field(default_factory=dict)
+    feed: dict[tuple[str, ids.OrderId], Announcement] = field(default_factory=dict)
+    nonces: dict[ids.Address, int] = field(default_factory=dict)
+    outgoing: dict[str, Outgoing] = field(default_factory=dict)
+    blocks: dict[int, Block] = field(default_factory=dict)
+    cursor: list[Block] = field(default_factory=list)
+    facts: dict[str, Fact] = field(default_factory=dict)
+    proofs: dict[tuple[ids.OrderId, int], CapturedProof] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
+    outbox: OutboxState = field(default_factory=OutboxState)
+
+    def copy(self) -> State:
+        """Return a snapshot."""
+        own = {name: value.copy() for name, value in vars(self).items()}
+        return State(**own)
+
+
+class MemoryStore:
+    """The Store port. `fail_at`: the n-th commit from now raises StorageError (0: the next one)."""
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._lock = asyncio.Lock()
+        self.commits = 0
+        self.fail_at: int | None = None
+
+    def transaction(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        """Begin; writers take turns."""
+        return self._write()
+
+    def reading(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        """Begin on a snapshot."""
+        return self._read()
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[ports.Transaction]:
+        async with self._lock:
+            state = self._state.copy()
+            yield MemoryTransaction(state)
+            self._check_fault()
+            self.commits += 1
+            self._state = state
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[ports.Transaction]:
+        yield MemoryTransaction(self._state.copy())
+
+    def _check_fault(self) -> None:
+        if self.fail_at is None:
+            return
+        self.fail_at -= 1
+        if self.fail_at < 0:
+            self.fail_at = None
+            raise errors.StorageError("Ordered by the test.")
+
+
+class MemoryTransaction:
+    """The rows of one transaction."""
+
+    def __init__(self, state: State) -> None:
+        self.evidence: ports.EvidenceRows = MemoryEvidence(state)
+        self.orders: ports.OrderRows = MemoryOrders(state)
+        self.outgoing: ports.OutgoingRows = MemoryOutgoing(state)
+        self.chain: ports.ChainRows = MemoryChain(state)
+        self.outbox: ports.OutboxRows = MemoryOutbox(state.outbox)
+        self.tokens: ports.TokenRows = MemoryTokens(state)
+
+
+class MemoryEvidence:
+    """The EvidenceRows port."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def add(self, item: Evidence) -> None:
+        """Insert."""
+        for other in self._state.evidence.values():
+            if other.id == item.id:
+                raise errors.Conflict("This evidence is already sealed.", found=item.id.hex())
+            if (other.device, other.sequence) == (item.device, item.sequence):
+                raise errors.SequenceFork(found=other.id.hex(), sequence=item.sequence)
+            if other.dataset_root == item.dataset_root:
+                raise errors.DatasetReused(found=other.id.hex())
+        self._state.evidence[item.id] = item
+
+    async def get(self, wanted: ids.EvidenceId) -> Evidence:
+        """Return it."""
+        if wanted not in self._state.evidence:
+            raise errors.NotFound("No such evidence.", found=wanted.hex())
+        return self._state.evidence[wanted]
+
+    async def latest_of(self, device: ids.DeviceId) -> Evidence | None:
+        """Return the device's last statement."""
+        own = [item for item in self._state.evidence.values() if item.device == device]
+        return max(own, key=lambda item: item.sequence, default=None)
+
+    async def to_anchor(self, limit: int) -> Sequence[Evidence]:
+        """Return sealed evidence, oldest first."""
+        return [e for e in self._state.evidence.values() if e.stage is Stage.SEALED][:limit]
+
+    async def waiting(self) -> int:
+        """Count the backlog."""
+        settled = {o.content.evidence for o in self._state.orders.values() if o.status in SETTLED}
+        return sum(
+            item.stage is not Stage.FAILED and item.id not in settled
+            for item in self._state.evidence.values()
+        )
+
+    async def move(self, wanted: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
+        """Set the stage."""
+        if wanted in self._state.evidence:
+            item = self._state.evidence[wanted]
+            self._state.evidence[wanted] = replace(item, stage=stage, reason=reason)
+
+    async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
+        """Return the newest first."""
+        newest = reversed(self._state.evidence.values())
+        return [e for e in newest if before is None or e.received_at < before][:limit]
+
+    async def hop(self, item: Hop) -> None:
+        """Insert or add up."""
+        key = (item.evidence, item.name)
+        known = self._state.hops.get(key)
+        self._state.hops[key] = replace(item, tries=item.tries + known.tries) if known else item
+
+    async def hops(self, wanted: ids.EvidenceId) -> Sequence[Hop]:
+        """Return the hops in order of first occurrence."""
+        return [item for item in self._state.hops.values() if item.evidence == wanted]
+
+
+class MemoryOrders:
+    """The OrderRows port."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def add(self, item: Order) -> None:
+        """Insert."""
+        self._state.orders.setdefault(item.id, item)
+
+    async def get(self, wanted: ids.OrderId) -> Order:
+        """Return it."""
+        if wanted not in self._state.orders:
+            raise errors.NotFound("No such order.", found=wanted.hex())
+        return self._state.orders[wanted]
+
+    async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
+        """Return all attempts."""
+        return [o for o in self._state.orders.values() if o.content.evidence == evidence]
+
+    async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
+        """Return all orders of a dataset."""
+        return [o for o in self._state.orders.values() if o.content.dataset_root == root]
+
+    async def list(
+        self, *, limit: int, status: Status | None = None, asset: str | None = None
+    ) -> Sequence[Order]:
+        """Return the newest first."""
+        return [
+            order
+            for order in reversed(self._state.orders.values())
+            if status in {None, order.status} and asset in {None, order.asset}
+        ][:limit]
+
+    async def move(self, wanted: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
+        """Set the status by the table."""
+        order = await self.get(wanted)
+        lifecycle.check_move(order.status, status)
+        self._state.orders[wanted] = replace(order, status=status, block=block, reason=reason)
+
+    async def reset(self, wanted: ids.OrderId, status: Status, block: int | None) -> None:
+        """Set the status anew."""
+        if wanted in self._state.orders:
+            order = self._state.orders[wanted]
+            self._state.orders[wanted] = replace(order, status=status, block=block, reason="")
+
+    async def add_result(self, item: Result) -> None:
+        """Keep it."""
+        self._state.results[item.order, item.organisation] = item
+
+    async def results(self, order: ids.OrderId) -> Sequence[Result]:
+        """Return the result documents."""
+        own = [item for item in self._state.results.values() if item.order == order]
+        return sorted(own, key=lambda item: item.organisation)
+
+    async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
+        """Append once."""
+        feed = self._state.feed
+        item = Announcement(len(feed) + 1, kind, order, body)
+        return feed.setdefault((kind, order), item).sequence
+
+    async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
+        """Return the feed behind a sequence."""
+        return [item for item in self._state.feed.values() if item.sequence > after][:limit]
+
+
+class MemoryOutgoing:
+    """The OutgoingRows port."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def next_nonce(self, key: ids.Address, at_least: int) -> int:
+        """Count up."""
+        nonce = max(self._state.nonces.get(key, 0), at_least)
+        self._state.nonces[key] = nonce + 1
+        return nonce
+
+    async def add(self, item: Outgoing) -> None:
+        """Insert."""
+        if item.key in self._state.outgoing:
+            raise errors.Conflict("This transaction is already stored.", found=item.key)
+        taken = {(other.signer, other.nonce) for other in self._state.outgoing.values()}
+        if (item.signer, item.nonce) in taken:
+            raise errors.NonceTaken(found=item.nonce, signer=item.signer.hex())
+        self._state.outgoing[item.key] = item
+
+    async def get(self, key: str) -> Outgoing | None:
+        """Return it."""
+        return self._state.outgoing.get(key)
+
+    async def unfinished(self, key: ids.Address) -> Sequence[Outgoing]:
+        """Return what is stored and not mined, by nonce."""
+        own = [
+            item
+            for item in self._state.outgoing.values()
+            if item.signer == key and item.state is TxState.STORED
+        ]
+        return sorted(own, key=lambda item: item.nonce)
+
+    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
+        """Say what became of it."""
+        if key in self._state.outgoing:
+            item = self._state.outgoing[key]
+            self._state.outgoing[key] = replace(item, state=state, reason=reason)
+
+    async def sent(self, key: str) -> None:
+        """Count a broadcast."""
+        if key in self._state.outgoing:
+            item = self._state.outgoing[key]
+            self._state.outgoing[key] = replace(item, sends=item.sends + 1)
+
+
+class MemoryChain:
+    """The ChainRows port."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def cursor(self) -> Block | None:
+        """Return the last block taken in."""
+        return self._state.cursor[-1] if self._state.cursor else None
+
+    async def advance(self, to: Block, expected: Block | None) -> None:
+        """Move the cursor."""
+        if await self.cursor() != expected:
+            raise errors.CursorMoved(expected=expected and expected.number, wanted=to.number)
+        self._state.blocks[to.number] = to
+        self._state.cursor[:] = [to]
+
+    async def block(self, number: int) -> Block | None:
+        """Return a block taken in."""
+        return self._state.blocks.get(number)
+
+    async def rewind(self, to: Block) -> Sequence[ids.OrderId]:
+        """Drop all above."""
+        state = self._state
+        gone = {key: item for key, item in state.facts.items() if item.place.block > to.number}
+        for key in gone:
+            del state.facts[key]
+        for place in [place for place in state.proofs if place[1] > to.number]:
+            del state.proofs[place]
+        for number in [number for number in state.blocks if number > to.number]:
+            del state.blocks[number]
+        state.outbox.drop_above(to.number)
+        state.cursor[:] = [to]
+        return list({item.event.order: None for item in gone.values()})
+
+    async def add_fact(self, item: Fact) -> bool:
+        """Insert; False if it was there."""
+        if item.place.id in self._state.facts:
+            return False
+        self._state.facts[item.place.id] = item
+        return True
+
+    async def facts(self, order: ids.OrderId) -> Sequence[Fact]:
+        """Return an order's facts in chain order."""
+        own = [item for item in self._state.facts.values() if item.event.order == order]
+        return sorted(own, key=lambda item: item.place.id)
+
+    async def add_proof(self, item: CapturedProof) -> None:
+        """Keep it."""
+        self._state.proofs.setdefault((item.order, item.block), item)
+
+    async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
+        """Return an order's proofs."""
+        own = [item for item in self._state.proofs.values() if item.order == order]
+        return sorted(own, key=lambda item: item.block)
+
+
+class MemoryTokens:
+    """The TokenRows port."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def add(self, item: Token) -> None:
+        """Insert."""
+        self._state.tokens[item.id] = item
+
+    async def by_digest(self, digest: bytes) -> Token | None:
+        """Return the token of a secret."""
+        return next((t for t in self._state.tokens.values() if t.digest == digest), None)
+
+    async def revoke(self, wanted: str, at: datetime) -> bool:
+        """End it."""
+        item = self._state.tokens.get(wanted)
+        if item is None or item.revoked_at is not None:
+            return False
+        self._state.tokens[wanted] = replace(item, revoked_at=at)
+        return True
+
+    async def list(self) -> Sequence[Token]:
+        """Return all, newest first."""
+        return sorted(self._state.tokens.values(), key=lambda t: t.created_at, reverse=True)
