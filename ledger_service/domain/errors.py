@@ -324,11 +324,29 @@ class BadAnswer(ChainError):
     code = "CH07"
 
 
+class NodeFailed(ChainError):
+    """A node of the network does not come up, or does not make blocks."""
+
+    code = "CH20"
+
+
 class StorageError(LedgerError):
     """Bytes could not be stored or read."""
 
     code = "ST00"
     status = 503
+
+
+class BrokenLog(StorageError):
+    """A log is damaged before its end: this is no torn write, and nothing is cut off by guess."""
+
+    code = "ST20"
+
+
+class InUse(StorageError):
+    """Another process works in this folder."""
+
+    code = "ST21"
 
 
 class RelayError(LedgerError):
@@ -365,3 +383,15 @@ class BadKeystore(ConfigError):
     """A keystore cannot be opened with the password given."""
 
     code = "CO02"
+
+
+class BadNetwork(ConfigError):
+    """The network file or the wanted network does not have a shape that can run."""
+
+    code = "CO20"
+
+
+class NodeBinaryMissing(ConfigError):
+    """The program of a node is not there, or is not a version that is fit."""
+
+    code = "CO21"
