@@ -1,0 +1,1 @@
+"""The contracts: Solidity sources, the pinned build, and the committed artifacts."""
