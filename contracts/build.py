@@ -21,6 +21,7 @@ ENUMS = ("Status", "Why", "Life", "Role", "Kind")
 # london: geth's Clique, the oldest chain that is supported, has nothing newer.
 SETTINGS: dict[str, Any] = {
     "evmVersion": "london",
+    "viaIR": True,
     "optimizer": {"enabled": True, "runs": 1000},
     "metadata": {"bytecodeHash": "none"},
     "outputSelection": {
@@ -70,7 +71,7 @@ def _artifact(compiled: dict[str, Any], digest: str) -> dict[str, Any]:
             {"label": slot["label"], "slot": int(slot["slot"]), "offset": slot["offset"]}
             for slot in compiled["storageLayout"]["storage"]
         ],
-        "compiler": "solc 0.8.37, london, optimizer runs 1000",
+        "compiler": "solc 0.8.37, london, via IR, optimizer runs 1000",
         "sources": digest,
     }
 
