@@ -113,6 +113,7 @@ class Unsigned:
     data: bytes
     gas: int
     fees: tuple[tuple[str, int], ...]
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ FileRoot = NewType("FileRoot", bytes)  #: RFC 9162 root over a file's chunks
 OrderId = NewType("OrderId", bytes)  #: EIP-712 digest of an order's content
 OrderDigest = NewType("OrderDigest", bytes)  #: SHA-256 of the order document
 ResultDigest = NewType("ResultDigest", bytes)  #: SHA-256 of a result document
-AssetId = NewType("AssetId", bytes)  #: keccak-256 of the asset's name
+AssetId = NewType("AssetId", bytes)  #: first host's number and keccak-256 of the asset's name
 VersionId = NewType("VersionId", bytes)  #: asset version, see contract
 DetectorId = NewType("DetectorId", bytes)  #: SHA-256 of the detector's card
 DeviceId = NewType("DeviceId", bytes)  #: SHA-256 of the device's public key (SPKI, DER)
@@ -29,13 +29,24 @@ BlockHash = NewType("BlockHash", bytes)
 TxHash = NewType("TxHash", bytes)
 Address = NewType("Address", bytes)  #: 20 bytes
 
+MAX_HOST = 255
 _HEX32 = re.compile(r"(0x)?[0-9a-f]{64}")
 _HEX20 = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
-def asset_id(name: str) -> AssetId:
-    """Return the on-chain id of an asset: keccak-256 of its name in UTF-8."""
-    return AssetId(keccak(name.encode()))
+def asset_id(asset: str) -> AssetId:
+    """Return the on-chain id of an asset `<host>/<name>`: host's number, then 31 bytes of keccak.
+
+    `host` is the number of the organisation that hosted the asset first. It stands in the id, and
+    the contract lets nobody else register it, so a name cannot be occupied by a stranger. Raise
+    UnknownField.
+    """
+    host, slash, name = asset.partition("/")
+    if not (slash and name and host.isascii() and host.isdigit() and 1 <= int(host) <= MAX_HOST):
+        raise errors.UnknownField(
+            "Expected <host>/<name>, as in 1/robot-7.", found=repr(asset[:80])
+        )
+    return AssetId(bytes([int(host)]) + keccak(name.encode())[1:])
 
 
 def device_id(public_key_der: bytes) -> DeviceId:

@@ -1,0 +1,191 @@
+"""The Ledger port: the chain through one or more nodes, whatever they run.
+
+Differences between clients that are dealt with here, and nowhere else: geth answers an unknown
+block in a state query with an error, Besu with null; GoQuorum has no eth_getBlockReceipts; QBFT's
+block hash is not the keccak of the header; no QBFT client knows the tag `finalized`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from contracts.load import load
+from ledger_service.chain import binding, failures, heads, proofs
+from ledger_service.chain.registry import Registry
+from ledger_service.chain.rpc import Node, RpcFailed
+from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Call, Receipt, Sent, Unsigned
+from ledger_service.domain.facts import Block, CapturedProof, Fact
+
+
+class ChainLedger(Registry):
+    """The orders contract and its consortium, seen through nodes."""
+
+    def __init__(self, settings: ChainSettings, deployment: Deployment) -> None:
+        self.settings = settings
+        self.deployment = deployment
+        self.orders = deployment.domain
+        self.finality_depth = settings.finality_depth
+        self._nodes = [Node(url) for url in settings.rpc]
+        self._best = 0
+        self._sending: set[asyncio.Task[Sent]] = set()
+
+    async def check(self) -> None:
+        """Raise WrongChain unless chain id, genesis and the contracts' code are the expected ones."""
+        chain_id = int(await self.ask("eth_chainId"), 16)
+        genesis = await self.block(0)
+        found = (chain_id, genesis.hash if genesis else b"")
+        if found != (self.deployment.chain_id, self.deployment.genesis):
+            raise errors.WrongChain(found=chain_id, expected=self.deployment.chain_id)
+        for name, address in (
+            ("Consortium", self.deployment.consortium),
+            ("MaintenanceOrders", self.deployment.orders),
+        ):
+            code = await self.ask("eth_getCode", ids.checksum(address), "latest")
+            if not load(name).matches(bytes.fromhex(code[2:])):
+                raise errors.WrongChain("Other code than this version's.", contract=name)
+
+    async def ask(self, method: str, *parameters: Any) -> Any:
+        """Ask the node that answered last; another one if it is away. Raise NodeUnreachable."""
+        last: errors.ChainError | None = None
+        for turn in range(len(self._nodes)):
+            index = (self._best + turn) % len(self._nodes)
+            try:
+                answer = await self._nodes[index].call(method, *parameters)
+            except (errors.NodeUnreachable, errors.BadAnswer) as exc:
+                last = exc
+                continue
+            self._best = index
+            return answer
+        raise errors.NodeUnreachable(tried=len(self._nodes)) from last
+
+    async def head(self) -> Block:
+        """Return the newest block."""
+        block = _block(await self.ask("eth_getBlockByNumber", "latest", False))
+        if block is None:
+            raise errors.BadAnswer("No newest block.")
+        return block
+
+    async def block(self, number: int) -> Block | None:
+        """Return the block at a height of the canonical chain."""
+        return _block(await self.ask("eth_getBlockByNumber", hex(number), False))
+
+    async def facts(self, block: Block) -> Sequence[Fact]:
+        """Return the events of exactly this block: asked by hash, so an orphan's are never mixed in."""
+        wanted = {
+            "address": ids.checksum(self.deployment.orders),
+            "blockHash": "0x" + block.hash.hex(),
+        }
+        logs = await self.ask("eth_getLogs", wanted)
+        found = [binding.fact_of(log) for log in logs if not log.get("removed")]
+        return sorted((fact for fact in found if fact), key=lambda fact: fact.place.id)
+
+    def heads(self) -> AsyncIterator[Block]:
+        """Yield new heads as they come; never ends."""
+        return heads.follow(self.settings, self.head, _block)
+
+    async def nonce(self, address: ids.Address) -> int:
+        """Return how many transactions of this key are mined."""
+        answer = await self.ask("eth_getTransactionCount", ids.checksum(address), "latest")
+        return int(answer, 16)
+
+    async def simulate(self, call: Call, sender: ids.Address) -> None:
+        """Try the call on the newest state. Raise CallReverted."""
+        request = {
+            "from": ids.checksum(sender),
+            "to": ids.checksum(self.deployment.orders),
+            "data": "0x" + binding.encode(call).hex(),
+            "gas": hex(binding.gas_limit(call)),
+        }
+        try:
+            await self.ask("eth_call", request, "latest")
+        except RpcFailed as exc:
+            if exc.error.data is None and "revert" not in exc.error.message.lower():
+                raise
+            raise binding.reverted(exc.error.data) from exc
+
+    def prepare(self, call: Call) -> Unsigned:
+        """Encode the call with its fixed gas limit and this network's fees."""
+        return Unsigned(
+            chain_id=self.settings.chain_id,
+            to=self.deployment.orders,
+            data=binding.encode(call),
+            gas=binding.gas_limit(call),
+            fees=self.settings.fees,
+        )
+
+    async def send(self, raw: bytes) -> Sent:
+        """Give it to every node; return at the first that takes it, the others go on.
+
+        Every node, because gossip alone costs a block now and then.
+        """
+        tasks = [asyncio.create_task(self._send_to(node, raw)) for node in self._nodes]
+        for task in tasks:
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        outcomes: list[Sent] = []
+        for done in asyncio.as_completed(tasks):
+            outcomes.append(await done)
+            if outcomes[-1] in {Sent.ACCEPTED, Sent.KNOWN}:
+                break
+        return failures.best(outcomes)
+
+    async def receipt(self, transaction: ids.TxHash) -> Receipt | None:
+        """Return the receipt if it is on the canonical chain."""
+        answer = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
+        if not answer or answer.get("blockNumber") is None:
+            return None
+        receipt = _receipt(answer)
+        # A node that saw an orphan may still serve its receipts: the block must be the one at its height.
+        block = await self.block(receipt.block)
+        return receipt if block is not None and block.hash == receipt.block_hash else None
+
+    async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
+        """Take and verify the proofs of an order at a block; None where no node keeps the state."""
+        try:
+            return await proofs.capture(self.ask, self.deployment.orders, order, block)
+        except RpcFailed:
+            return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        await asyncio.gather(*(node.close() for node in self._nodes))
+
+    async def _send_to(self, node: Node, raw: bytes) -> Sent:
+        try:
+            await node.call("eth_sendRawTransaction", "0x" + raw.hex())
+        except RpcFailed as exc:
+            return failures.outcome_of(exc.error)
+        except errors.ChainError:
+            return Sent.RETRY
+        return Sent.ACCEPTED
+
+
+def _block(fields: Any) -> Block | None:
+    if not fields:
+        return None
+    try:
+        return Block(
+            number=int(fields["number"], 16),
+            hash=ids.BlockHash(bytes.fromhex(fields["hash"][2:])),
+            parent=ids.BlockHash(bytes.fromhex(fields["parentHash"][2:])),
+            time=int(fields["timestamp"], 16),
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise errors.BadAnswer("Not a block.", cause=repr(exc)) from exc
+
+
+def _receipt(fields: dict[str, Any]) -> Receipt:
+    return Receipt(
+        hash=ids.TxHash(bytes.fromhex(fields["transactionHash"][2:])),
+        block=int(fields["blockNumber"], 16),
+        block_hash=ids.BlockHash(bytes.fromhex(fields["blockHash"][2:])),
+        succeeded=int(fields["status"], 16) == 1,
+        gas_used=int(fields["gasUsed"], 16),
+    )

@@ -1,0 +1,80 @@
+"""Keys that sign transactions, from keystores. The key stays inside; nothing prints it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_hash.auto import keccak
+from eth_typing import Hash32
+
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Signed, Unsigned
+
+
+class LocalSigner:
+    """The Signer port with a key in this process's memory."""
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+        self.address = ids.parse_address(account.address)
+
+    def __repr__(self) -> str:
+        """Return the address; never the key."""
+        return f"LocalSigner({ids.checksum(self.address)})"
+
+    def sign(self, unsigned: Unsigned, nonce: int) -> Signed:
+        """Sign (EIP-155 or EIP-1559, as the fees say)."""
+        fields: dict[str, Any] = {
+            "chainId": unsigned.chain_id,
+            "nonce": nonce,
+            "gas": unsigned.gas,
+            "data": unsigned.data,
+            "value": unsigned.value,
+            **dict(unsigned.fees),
+        }
+        if unsigned.to is not None:
+            fields["to"] = ids.checksum(unsigned.to)
+        signed = self._account.sign_transaction(fields)
+        return Signed(
+            raw=bytes(signed.raw_transaction),
+            hash=ids.TxHash(bytes(signed.hash)),
+            signer=self.address,
+            nonce=nonce,
+        )
+
+    def prove_possession(
+        self, contract: ids.Address, chain_id: int, number: int, role: int
+    ) -> bytes:
+        """Sign what shows the consortium that this key is held (EIP-191, version 0)."""
+        words = b"".join(value.to_bytes(32) for value in (chain_id, number, role))
+        digest = keccak(b"\x19\x00" + contract + words)
+        return bytes(self._account.unsafe_sign_hash(Hash32(digest)).signature)
+
+
+def load_keystore(keystore: Path, password_file: Path) -> LocalSigner:
+    """Open a keystore (Web3 Secret Storage) with the password in a file of its own.
+
+    Raise BadKeystore: missing, wrong password, or a password file that others may read.
+    """
+    try:
+        mode = stat.S_IMODE(password_file.stat().st_mode)
+        if mode & 0o077:
+            raise errors.BadKeystore(
+                "Others may read the password.",
+                file=password_file,
+                found=oct(mode),
+                expected="0o600",
+            )
+        password = password_file.read_text(encoding="utf-8").strip()
+        sealed = json.loads(keystore.read_text(encoding="utf-8"))
+        key = Account.decrypt(sealed, password)
+    except FileNotFoundError as exc:
+        raise errors.BadKeystore("No such file.", found=exc.filename) from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise errors.BadKeystore("Wrong password, or not a keystore.", file=keystore) from exc
+    return LocalSigner(Account.from_key(key))
