@@ -1,9 +1,9 @@
 """The shape of network.json: what a client must know of a network, read and written atomically.
 
-    {"kind", "software", "chainId", "blockPeriod", "finality": {"depth"}, "nodes": [{"name", "rpc",
-     "ws", "address"?, "enode"?, "validator"}], "validators", "genesisDigest", "genesisFile",
-     "feePolicy": {"type", "gasPrice"?, "maxFeePerGas"?, "maxPriorityFeePerGas"?, "needsFunds"},
-     "evm", "note"}
+{"kind", "software", "chainId", "blockPeriod", "finality": {"depth"}, "nodes": [{"name", "rpc",
+ "ws", "address"?, "enode"?, "validator"}], "validators", "genesisDigest", "genesisFile",
+ "feePolicy": {"type", "gasPrice"?, "maxFeePerGas"?, "maxPriorityFeePerGas"?, "needsFunds"},
+ "evm", "note"}
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class Network:
         try:
             return cls.from_json(json.loads(place.read_bytes()))
         except FileNotFoundError as exc:
-            raise errors.BadNetwork("There is none; make one with `mol network new`.", file=place) from exc
+            raise errors.BadNetwork(
+                "There is none; make one with `mol network new`.", file=place
+            ) from exc
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise errors.BadNetwork(file=place, found=repr(exc)) from exc
 
