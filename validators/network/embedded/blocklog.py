@@ -9,6 +9,7 @@ refuses to open (BrokenLog).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -59,7 +60,8 @@ class BlockLog:
                 raise errors.StorageError("The disk took only a part.", file=self._path)
             os.fsync(self._file)
         except OSError as exc:
-            os.ftruncate(self._file, self._end)
+            with contextlib.suppress(OSError):  # what is left is a torn tail, and cut at the next start
+                os.ftruncate(self._file, self._end)
             raise errors.StorageError(str(exc), file=self._path) from exc
         self._end += len(record)
 
