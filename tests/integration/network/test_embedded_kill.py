@@ -16,10 +16,7 @@ BURST = 120
 
 def hashes(url: str) -> dict[int, str]:
     height = int(rpc(url, "eth_blockNumber"), 16)
-    return {
-        n: rpc(url, "eth_getBlockByNumber", hex(n), False)["hash"]  # noqa: FBT003  JSON-RPC
-        for n in range(height + 1)
-    }
+    return {n: rpc(url, "eth_getBlockByNumber", hex(n), False)["hash"] for n in range(height + 1)}
 
 
 def offer(url: str, raws: list[str]) -> None:
@@ -34,13 +31,13 @@ def watch(url: str, seen: dict[int, str], stop: threading.Event) -> None:
     """Note every head that the node shows."""
     with contextlib.suppress(OSError):
         while not stop.is_set():
-            block = rpc(url, "eth_getBlockByNumber", "latest", False)  # noqa: FBT003  JSON-RPC
+            block = rpc(url, "eth_getBlockByNumber", "latest", False)
             seen[int(block["number"], 16)] = block["hash"]
 
 
 def test_what_was_seen_is_there_after_kills_in_the_middle_of_bursts(tmp_path: Path) -> None:
     seed = time.time_ns()
-    print("seed", seed)
+    print("seed", seed)  # noqa: T201  to run it again
     chance = random.Random(seed)  # noqa: S311  moments of kills
     with EmbeddedChain(tmp_path / "chain") as chain:
         network = chain.network

@@ -60,7 +60,9 @@ class BlockLog:
                 raise errors.StorageError("The disk took only a part.", file=self._path)
             os.fsync(self._file)
         except OSError as exc:
-            with contextlib.suppress(OSError):  # what is left is a torn tail, and cut at the next start
+            with contextlib.suppress(
+                OSError
+            ):  # what is left is a torn tail, and cut at the next start
                 os.ftruncate(self._file, self._end)
             raise errors.StorageError(str(exc), file=self._path) from exc
         self._end += len(record)
