@@ -6,6 +6,7 @@ validators ascending, no vote, round 0, no seals]).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ INITIAL_BASE_FEE = (
 #: Rounds double it while quorum is missing, so a small one lets a halted network resume soon.
 REQUEST_TIMEOUT = {"besu": 2, "goquorum": 1}
 QBFT_MARK = "0x63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365"
+EMBEDDED_MARK = b"embedded chain, no network"
 _VANITY, _SEAL = 32, 65
 _FORKS = (
     *("homesteadBlock", "eip150Block", "eip155Block", "eip158Block", "byzantiumBlock"),
@@ -108,9 +110,23 @@ def goquorum(
     }
 
 
+def embedded(*, chain_id: int, funded: Sequence[str]) -> Genesis:
+    """Return the genesis of an embedded chain that begins now: geth's shape, no consensus."""
+    return {
+        "config": {"chainId": chain_id, **dict.fromkeys(_FORKS, 0)},
+        "nonce": "0x0",
+        "timestamp": hex(int(time.time())),
+        "extraData": "0x" + EMBEDDED_MARK.hex(),
+        "gasLimit": hex(GAS_LIMIT),
+        "difficulty": "0x1",
+        "baseFeePerGas": "0x0",
+        "alloc": _alloc(funded),
+    }
+
+
 def qbft_extra_data(validators: Iterable[str]) -> str:
     """Return the `extraData` of a QBFT genesis as hex."""
-    return "0x" + rlp.encode([bytes(_VANITY), _ascending(validators), [], b"", []]).hex()
+    return _hex(rlp.encode([bytes(_VANITY), _ascending(validators), [], b"", []]))
 
 
 def digest(genesis: Mapping[str, Any]) -> str:
@@ -138,7 +154,7 @@ def digest(genesis: Mapping[str, Any]) -> str:
     ]
     if not genesis["config"].get("isQuorum"):
         header.append(int(genesis.get("baseFeePerGas", hex(INITIAL_BASE_FEE)), 16))
-    return "0x" + bytes(keccak(rlp.encode(header))).hex()
+    return _hex(keccak(rlp.encode(header)))
 
 
 def _alloc(funded: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -147,6 +163,10 @@ def _alloc(funded: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _ascending(addresses: Iterable[str]) -> list[bytes]:
     return sorted(_raw(address) for address in addresses)
+
+
+def _hex(raw: bytes) -> str:
+    return "0x" + raw.hex()
 
 
 def _raw(text: str) -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
 from tests.peers.embedded import embedded_chain
+from tests.peers.geth import clique_four, clique_one
 
-__all__ = ["embedded_chain"]
+__all__ = ["clique_four", "clique_one", "embedded_chain"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from eth.constants import BLANK_ROOT_HASH, EMPTY_UNCLE_HASH, ZERO_ADDRESS, ZERO_HASH32
 from eth.vm.forks.london.blocks import LondonBlockHeader
@@ -15,17 +14,11 @@ from eth_typing import BlockNumber, Hash32
 
 from ledger_service.domain import errors
 from validators.network.files import write_atomically
+from validators.network.genesis import EMBEDDED_MARK, embedded
 
 FILE_NAME = "genesis.json"
-EXTRA_DATA = b"embedded chain, no network"
-GAS_LIMIT = 30_000_000
-BALANCE = 10**24
 CHAIN_ID = 1337
 _ADDRESS_BYTES = 20
-_FORKS = (
-    *("homesteadBlock", "eip150Block", "eip155Block", "eip158Block", "byzantiumBlock"),
-    *("constantinopleBlock", "petersburgBlock", "istanbulBlock", "berlinBlock", "londonBlock"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +28,7 @@ class Genesis:
     chain_id: int
     timestamp: int
     alloc: Mapping[bytes, int]
-    gas_limit: int = GAS_LIMIT
+    gas_limit: int
 
     @classmethod
     def load_or_make(cls, folder: Path, chain_id: int, funded: Sequence[str]) -> Self:
@@ -45,8 +38,8 @@ class Genesis:
         """
         path = folder / FILE_NAME
         if not path.exists():
-            fresh = cls(chain_id, int(time.time()), {_address(a): BALANCE for a in funded})
-            write_atomically(path, json.dumps(fresh.to_json(), indent=1).encode() + b"\n")
+            fresh = embedded(chain_id=chain_id, funded=[_checked(a) for a in funded])
+            write_atomically(path, json.dumps(fresh, indent=1).encode() + b"\n")
         found = cls.load(path)
         if found.chain_id != chain_id:
             raise errors.BadNetwork(
@@ -70,19 +63,6 @@ class Genesis:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise errors.BadNetwork(file=path, found=repr(exc)) from exc
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the file's shape: what geth would read, and the same block 0."""
-        return {
-            "config": {"chainId": self.chain_id, **dict.fromkeys(_FORKS, 0)},
-            "nonce": "0x0",
-            "timestamp": hex(self.timestamp),
-            "extraData": "0x" + EXTRA_DATA.hex(),
-            "gasLimit": hex(self.gas_limit),
-            "difficulty": "0x1",
-            "baseFeePerGas": "0x0",
-            "alloc": {"0x" + a.hex(): {"balance": hex(wei)} for a, wei in self.alloc.items()},
-        }
-
     def header(self, state_root: bytes) -> LondonBlockHeader:
         """Return the header of block 0 over the state that holds `alloc`."""
         return LondonBlockHeader(
@@ -98,15 +78,22 @@ class Genesis:
             gas_limit=self.gas_limit,
             gas_used=0,
             timestamp=self.timestamp,
-            extra_data=EXTRA_DATA,
+            extra_data=EMBEDDED_MARK,
             mix_hash=ZERO_HASH32,
             nonce=bytes(8),
             base_fee_per_gas=0,
         )
 
 
+def _checked(text: str) -> str:
+    return "0x" + _address(text).hex()
+
+
 def _address(text: str) -> bytes:
-    raw = bytes.fromhex(text.removeprefix("0x"))
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
     if len(raw) != _ADDRESS_BYTES:
         raise errors.BadNetwork("An address has 20 bytes.", found=text)
     return raw

@@ -1,0 +1,1 @@
+"""Commands of an organisation, one file per noun."""

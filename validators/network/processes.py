@@ -1,0 +1,111 @@
+"""How each node of a folder is run, for whoever runs it: `mol network start`, or a supervisor.
+
+A spec is started the same way the first time and after any death; `ready` says when the node
+answers, `after_start` does what must come then. For a Clique signer that is: meet a peer, be level
+with all peers that answer, then `miner_start`. Specs of one network are started side by side, for
+`after_start` waits for the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import validators
+from ledger_service.domain import errors
+from validators.network import besu, geth
+from validators.network.ask import answers, ask, height
+from validators.network.plan import Launch, Plan
+
+MEET_SECONDS = 60.0
+POLL_SECONDS = 0.2
+GONE_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """What to run. `after_start` is called after each time it is ready; True: it is a restart."""
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    ready: Callable[[], Awaitable[bool]] | None = None
+    after_start: Callable[[bool], Awaitable[None]] | None = None
+
+
+def specs(folder: Path) -> list[ProcessSpec]:
+    """Return the processes of a network folder. Raise BadNetwork."""
+    plan = Plan.load(folder)
+    return [_spec(plan, launch) for launch in plan.launches]
+
+
+def _spec(plan: Plan, launch: Launch) -> ProcessSpec:
+    log_file, ready = plan.log(launch), partial(answers, launch.rpc)
+    match plan.software:
+        case "embedded":
+            argv = _embedded(plan, launch)
+            root = Path(validators.__file__).parents[1]
+            return ProcessSpec(launch.name, argv, log_file, cwd=root, ready=ready)
+        case "besu":
+            argv, env = besu.command(plan, launch), besu.environment()
+            return ProcessSpec(launch.name, argv, log_file, env, ready=ready)
+        case "goquorum":
+            argv, env = geth.command(plan, launch), geth.environment(plan)
+            return ProcessSpec(launch.name, argv, log_file, env, ready=ready)
+        case "geth":
+            argv = geth.command(plan, launch)
+            begin = partial(begin_sealing, plan, launch)
+            return ProcessSpec(launch.name, argv, log_file, ready=ready, after_start=begin)
+
+
+async def begin_sealing(plan: Plan, launch: Launch, restart: bool) -> None:  # noqa: FBT001  a supervisor's hook
+    """Let a signer seal once it is level with its peers. Return at once if it dies meanwhile.
+
+    The first time, raise NodeFailed if no peer comes within a minute. Later it waits for as long
+    as it takes: a signer alone could do nothing but split the chain.
+    """
+    rivals = [other.rpc for other in plan.launches if other is not launch]
+    loop = asyncio.get_running_loop()
+    started = alive = loop.time()
+    while rivals:
+        try:
+            if await _level(launch.rpc, rivals):
+                break
+            alive = loop.time()
+        except errors.NodeUnreachable:
+            if loop.time() - alive > GONE_SECONDS:
+                log.warning("%s is gone before it could seal", launch.name)
+                return
+        if not restart and loop.time() - started > MEET_SECONDS:
+            raise errors.NodeFailed("It finds no peers.", node=launch.name, log=plan.log(launch))
+        await asyncio.sleep(POLL_SECONDS)
+    await ask(launch.rpc, "miner_start")
+
+
+async def _level(own: str, rivals: Sequence[str]) -> bool:
+    """Say whether a node has a peer, and the height of the highest rival that answers.
+
+    Raise NodeUnreachable if the node itself does not answer.
+    """
+    peers = int(await ask(own, "net_peerCount"), 16)
+    if not peers:
+        return False
+    found = await asyncio.gather(*(height(r) for r in rivals), return_exceptions=True)
+    heights = [number for number in found if isinstance(number, int)]
+    return await height(own) >= max(heights, default=0)
+
+
+def _embedded(plan: Plan, launch: Launch) -> list[str]:
+    return [
+        *(sys.executable, "-m", "validators.network.embedded", "--dir", str(plan.folder)),
+        *("--port", str(launch.http), "--period", str(plan.period)),
+        *("--chain-id", str(plan.chain_id)),
+    ]
