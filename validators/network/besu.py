@@ -7,6 +7,7 @@ proposal; Forest answers state and proofs of any block. Both come with the ENTER
 from __future__ import annotations
 
 import json
+import os
 
 from validators.network.files import write_atomically
 from validators.network.plan import Launch, Plan
@@ -56,5 +57,5 @@ def command(plan: Plan, launch: Launch) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return what a node needs in its environment."""
-    return {"BESU_OPTS": f"-Xmx{HEAP}"}
+    """Return what a node needs in its environment; options that the operator set are left alone."""
+    return {} if "BESU_OPTS" in os.environ else {"BESU_OPTS": f"-Xmx{HEAP}"}

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -115,3 +116,22 @@ async def _only_one(path: Path, report: Report) -> AsyncIterator[None]:
                 report("another process builds geth, waiting for it")
                 await asyncio.sleep(_POLL_SECONDS)
         yield
+
+
+def main() -> int:
+    """Build it now: `python -m validators.network.geth_build`. Return the exit code."""
+    try:
+        place = asyncio.run(ensure_geth(_tell))
+    except errors.NodeBinaryMissing as exc:
+        _tell(str(exc))
+        return 2
+    sys.stdout.write(f"{place}\n")
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -95,7 +95,7 @@ class Node:
             return False
         builder = await self.work(lambda: Builder(self.machine, int(time.time())))
         taken: list[Pending] = []
-        deadline = time.monotonic() + BUILD_SECONDS
+        deadline = time.monotonic() + max(BUILD_SECONDS, self._period / 2)
         full = False
         for pending in ready:
             try:

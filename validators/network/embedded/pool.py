@@ -10,6 +10,9 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from eth.constants import SECPK1_N
+from eth_utils.exceptions import ValidationError
+
 from validators.network.embedded.blocks import Pending
 from validators.network.embedded.rpc import RpcError
 
@@ -124,6 +127,12 @@ def _check(pending: Pending, standing: Standing, next_nonce: int) -> None:
     if gas < body.intrinsic_gas:
         text = f"intrinsic gas too low: gas {gas}, minimum needed {body.intrinsic_gas}"
         raise RpcError(SERVER_ERROR, text)
+    if body.s > SECPK1_N // 2:
+        raise RpcError(SERVER_ERROR, "invalid sender: invalid transaction v, r, s values")
+    try:
+        body.validate()
+    except ValidationError as exc:
+        raise RpcError(SERVER_ERROR, f"invalid transaction: {exc}") from exc
     if nonce < next_nonce:
         raise RpcError(SERVER_ERROR, f"nonce too low: next nonce {next_nonce}, tx nonce {nonce}")
     cost = int(body.value) + gas * int(body.max_fee_per_gas)
