@@ -7,6 +7,7 @@ reads them back and executes nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -42,6 +43,10 @@ from ledger_service.domain import errors
 from validators.network.embedded.blocklog import BlockLog
 from validators.network.embedded.blocks import Block, Pending, Writes, from_record, join, to_record
 from validators.network.embedded.genesis import Genesis
+
+# py-evm raises the interpreter's limit so far that a JSON text of 100,000 brackets ends the process
+# by a fault instead of a RecursionError. A call depth of 1024 needs about ten frames each.
+sys.setrecursionlimit(20_000)
 
 ANCESTORS = 256  # what BLOCKHASH can see
 _HASHED_NODE = 32  # a trie node below this size is embedded in its parent

@@ -17,7 +17,7 @@ from validators.network.embedded.rpc import INVALID_PARAMS, SERVER_ERROR, Method
 
 CLIENT = f"mol-embedded/one-process-no-network/py-evm-{version('py-evm')}"
 FEE_HISTORY_LIMIT = 1024
-_TAGS = frozenset({"latest", "safe", "finalized"})  # final at once: one process has no forks
+_TAGS = ("latest", "safe", "finalized")  # final at once: one process has no forks
 
 
 class Methods(Mapping[str, Method]):
@@ -95,7 +95,8 @@ class Methods(Mapping[str, Method]):
     async def _fee_history(self, params: Sequence[Any]) -> dict[str, Any]:
         count = _count(read.at(params, 0))
         newest = self._block(read.at(params, 1), 1)
-        percentiles = params[2] if len(params) > 2 and params[2] else []  # noqa: PLR2004  its place
+        read.no_more(params, 3)
+        percentiles = _percentiles(params, 2)
         first = max(0, newest.number - min(count, FEE_HISTORY_LIMIT) + 1)
         blocks = [b for n in range(first, newest.number + 1) if (b := self._node.block(n))]
         return {
@@ -272,7 +273,18 @@ def _flag(params: Sequence[Any], index: int) -> bool:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) else read.quantity(value, 0)
+    """Read a number of blocks, which some clients send as a JSON number."""
+    number = value if isinstance(value, int) else read.quantity(value, 0)
+    if number < 1 or isinstance(value, bool):
+        raise RpcError(INVALID_PARAMS, "invalid argument 0: at least one block is wanted")
+    return number
+
+
+def _percentiles(params: Sequence[Any], index: int) -> list[Any]:
+    found = params[index] if len(params) > index else None
+    if found is not None and not isinstance(found, list):
+        raise RpcError(INVALID_PARAMS, f"invalid argument {index}: a list is wanted")
+    return found or []
 
 
 def _slot(value: Any, index: int) -> bytes:

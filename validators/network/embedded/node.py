@@ -131,7 +131,7 @@ class Node:
             pending = decode(raw)
         except UnrecognizedTransactionType as exc:
             raise RpcError(SERVER_ERROR, "transaction type not supported") from exc
-        except (RLPException, IndexError, TypeError, ValueError) as exc:
+        except (RLPException, IndexError, TypeError, ValueError, RecursionError) as exc:
             raise RpcError(SERVER_ERROR, f"rlp: {exc}") from exc
         except (ValidationError, BadSignature) as exc:
             raise RpcError(SERVER_ERROR, f"invalid sender: {exc}") from exc
