@@ -82,6 +82,9 @@ class EvidenceRows(Protocol):
     async def add(self, evidence: Evidence) -> None:
         """Insert. Raise SequenceFork (device, sequence), DatasetReused (root), Conflict (same id)."""
 
+    async def check(self, evidence: Evidence) -> None:
+        """Raise what `add` would raise; insert nothing."""
+
     async def get(self, evidence: ids.EvidenceId) -> Evidence:
         """Return it. Raise NotFound."""
 

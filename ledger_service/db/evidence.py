@@ -25,14 +25,15 @@ class SqlEvidence:
 
     async def add(self, item: Evidence) -> None:
         """Insert; the unique constraints name the conflict."""
-        await self._refuse_conflicts(item)
+        await self.check(item)
         values = sql.values_of(item)
         try:
             await self._connection.execute(evidence.insert().values(**values))
         except IntegrityError as exc:  # somebody was faster between the look and the insert
             raise errors.Conflict("This evidence was just sealed.", found=item.id.hex()) from exc
 
-    async def _refuse_conflicts(self, item: Evidence) -> None:
+    async def check(self, item: Evidence) -> None:
+        """Raise what `add` would raise; insert nothing."""
         if await self._one(evidence.c.id == item.id):
             raise errors.Conflict("This evidence is already sealed.", found=item.id.hex())
         same = await self._one(

@@ -109,6 +109,11 @@ class MemoryEvidence:
 
     async def add(self, item: Evidence) -> None:
         """Insert."""
+        await self.check(item)
+        self._state.evidence[item.id] = item
+
+    async def check(self, item: Evidence) -> None:
+        """Raise what `add` would raise."""
         for other in self._state.evidence.values():
             if other.id == item.id:
                 raise errors.Conflict("This evidence is already sealed.", found=item.id.hex())
@@ -116,7 +121,6 @@ class MemoryEvidence:
                 raise errors.SequenceFork(found=other.id.hex(), sequence=item.sequence)
             if other.dataset_root == item.dataset_root:
                 raise errors.DatasetReused(found=other.id.hex())
-        self._state.evidence[item.id] = item
 
     async def get(self, wanted: ids.EvidenceId) -> Evidence:
         """Return it."""

@@ -1,0 +1,56 @@
+"""The application: routers, problems, and a published description."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from ledger_service.api import evidence, health, orders, problems
+from ledger_service.api.parts import Parts
+
+DESCRIPTION = """Maintenance orders that every responsible organisation checks itself and approves
+on a permissioned chain. Errors are problem details (RFC 9457) with a `code`; docs/errors.md lists all.
+"""
+PROBLEM = {
+    "description": "A problem (RFC 9457)",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail", "code"],
+                "properties": {
+                    "type": {"type": "string", "format": "uri"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "code": {"type": "string", "examples": ["EV03"]},
+                },
+            }
+        }
+    },
+}
+
+
+def create_app(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> FastAPI:
+    """Return the application; the parts are opened when it starts and closed when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts() as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(
+        title="maintenance-order-ledger",
+        description=DESCRIPTION,
+        version=version("maintenance-order-ledger"),
+        lifespan=lifespan,
+        responses={"4XX": PROBLEM, "5XX": PROBLEM},
+    )
+    problems.install(app)
+    for router in (evidence.router, orders.router, health.router):
+        app.include_router(router)
+    return app

@@ -1,0 +1,132 @@
+"""Orders: read them, take one back, end the work; the feed to the organisations; datasets."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from ledger_service.api.auth import (
+    ANYBODY,
+    Credentials,
+    Operator,
+    Organisation,
+    Reader,
+    Technician,
+    identify,
+)
+from ledger_service.api.bodies import read_small
+from ledger_service.api.parts import Parts, parts_of
+from ledger_service.api.schemas import (
+    ClosedAnswer,
+    FeedAnswer,
+    FeedItem,
+    OrderAnswer,
+    OrderSummary,
+)
+from ledger_service.domain import errors, ids
+from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.domain.records import Role
+from ledger_service.services.close import MAX_CLOSE_OUT_BYTES, MAX_RESULT_BYTES
+from ledger_service.services.wakes import wait
+
+router = APIRouter(prefix="/v1", tags=["orders"])
+WithParts = Annotated[Parts, Depends(parts_of)]
+StatusName = Literal[
+    "Proposed", "Emergency", "Validated", "Ratified", "Refused", "Expired", "Withdrawn",
+    "Contested", "Completed", "Cancelled",
+]  # fmt: skip
+OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
+FEED_PAGE = 100
+FEED_POLL_SECONDS = 0.25
+
+
+@router.get("/orders")
+async def list_orders(
+    parts: WithParts,
+    _: Reader,
+    status: StatusName | None = None,
+    asset: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> list[OrderSummary]:
+    """List orders, the newest first."""
+    wanted = Status[status.upper()] if status else None
+    found = await parts.track.orders(limit=limit, status=wanted, asset=asset)
+    return [OrderSummary.of(order) for order in found]
+
+
+@router.get("/orders/{order}")
+async def get_order(order: str, parts: WithParts, _: Reader) -> OrderAnswer:
+    """Return an order: content, document, approvals, facts of the chain, deliveries."""
+    view = await parts.track.order(_id(order))
+    return OrderAnswer.of_view(view, base64.b64encode(view.order.document).decode())
+
+
+@router.post("/orders/{order}/withdraw", status_code=202)
+async def withdraw(order: str, parts: WithParts, _: Operator) -> dict[str, str]:
+    """Take an open order back: the transaction is stored and sent; the tracker says when it is final."""
+    await parts.close.withdraw(_id(order))
+    return {"state": "withdrawing"}
+
+
+@router.post("/orders/{order}/close-out", status_code=202)
+async def close_out(
+    order: str, outcome: OutcomeName, request: Request, parts: WithParts, _: Technician
+) -> ClosedAnswer:
+    """End the work. The body is the report, of any type, up to 256 KiB; its SHA-256 goes on chain."""
+    report = await read_small(request, MAX_CLOSE_OUT_BYTES)
+    word = Outcome[outcome.replace("-", "_").upper()]
+    digest = await parts.close.complete(_id(order), word, report)
+    return ClosedAnswer(order_id=order, close_out=digest.hex())
+
+
+@router.put("/orders/{order}/results/{organisation}", status_code=204)
+async def put_result(
+    order: str, organisation: int, request: Request, parts: WithParts, token: Organisation
+) -> Response:
+    """Hand in the result document of an approval; its digest on chain decides what it is worth."""
+    if token.role is not Role.OPERATOR and token.subject != str(organisation):
+        raise errors.Forbidden(found=token.subject, expected=organisation)
+    document = await read_small(request, MAX_RESULT_BYTES)
+    await parts.close.hand_in(_id(order), organisation, document)
+    return Response(status_code=204)
+
+
+@router.get("/feed")
+async def feed(
+    parts: WithParts,
+    _: Organisation,
+    after: Annotated[int, Query(ge=0)] = 0,
+    wait_seconds: Annotated[float, Query(ge=0, le=30, alias="wait")] = 0,
+) -> FeedAnswer:
+    """Return announcements behind a sequence, waiting up to `wait` seconds for the first one."""
+    left = wait_seconds
+    while True:
+        bell = parts.wakes.announced.listen()
+        found = await parts.track.feed(after, FEED_PAGE)
+        if found or left <= 0:
+            break
+        await wait(bell, min(left, FEED_POLL_SECONDS))
+        left -= FEED_POLL_SECONDS
+    items = [
+        FeedItem(sequence=item.sequence, kind=item.kind, order=item.order.hex(), body=item.body)
+        for item in found
+    ]
+    return FeedAnswer(items=items, next=items[-1].sequence if items else after)
+
+
+@router.get("/datasets/{root}", tags=["datasets"])
+async def get_dataset(root: str, parts: WithParts, credentials: Credentials) -> list[OrderSummary]:
+    """Return the orders that this dataset's hash belongs to. Open without login where so set."""
+    if not parts.public_datasets:
+        token = await identify(parts, credentials)
+        assert token.role in ANYBODY
+    found = await parts.track.dataset(ids.DatasetRoot(ids.parse32(root)))
+    if not found:
+        raise errors.NotFound("No order has this dataset.", found=root)
+    return [OrderSummary.of(order) for order in found]
+
+
+def _id(text: str) -> ids.OrderId:
+    return ids.OrderId(ids.parse32(text))

@@ -1,0 +1,41 @@
+"""What the routers need, made by `wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from ledger_service import ports
+from ledger_service.services.anchor import Anchor
+from ledger_service.services.close import Close
+from ledger_service.services.fetch import Fetch
+from ledger_service.services.seal import Seal
+from ledger_service.services.track import Track
+from ledger_service.services.wakes import Wakes
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The verbs and ports behind the API. `ready` raises LedgerError where something is missing."""
+
+    store: ports.Store
+    clock: ports.Clock
+    seal: Seal
+    anchor: Anchor
+    track: Track
+    fetch: Fetch
+    close: Close
+    wakes: Wakes
+    ready: Callable[[], Awaitable[dict[str, int]]]
+    base_url: str
+    public_datasets: bool = True
+    public_metrics: bool = True
+
+
+def parts_of(request: Request) -> Parts:
+    """Return the parts of the running application (a FastAPI dependency)."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts

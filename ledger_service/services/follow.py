@@ -1,0 +1,237 @@
+"""Follow: final blocks in, one transaction each: facts, moves, deliveries, proofs, cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ledger_service import ports
+from ledger_service.domain import errors, ids
+from ledger_service.domain.facts import (
+    Approved,
+    Block,
+    CancellationVoted,
+    CapturedProof,
+    Fact,
+    Moved,
+    Proposed,
+    Refused,
+    Skipped,
+)
+from ledger_service.domain.lifecycle import SETTLED, Stage, Status
+from ledger_service.domain.records import Hop, Order, TxState
+from ledger_service.domain.result import Reason
+from ledger_service.services import deliveries
+from ledger_service.services.wakes import Wakes
+
+CATCH_UP = 50
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A block with what it holds for us."""
+
+    block: Block
+    facts: Sequence[Fact]
+    proofs: Sequence[CapturedProof]
+
+
+class Follow:
+    """Takes final blocks in, in order, each exactly once; takes back what the chain took back."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.Store,
+        ledger: ports.Ledger,
+        start: int,
+        routes: Mapping[str, frozenset[Status]],
+        clock: ports.Clock,
+        wakes: Wakes,
+    ) -> None:
+        """`start`: the deployment's block; `routes`: destination -> statuses it is told of."""
+        self._store = store
+        self._ledger = ledger
+        self._start = start
+        self._routes = routes
+        self._clock = clock
+        self._wakes = wakes
+
+    async def step(self) -> bool:
+        """Take in what is final, at most 50 blocks; say whether there may be more.
+
+        Raise ChainError, StorageError; CursorMoved if another process follows as well.
+        """
+        async with self._store.reading() as rows:
+            cursor = await rows.chain.cursor()
+        head = await self._ledger.head()
+        final = head.number - self._ledger.finality_depth
+        number = self._start if cursor is None else cursor.number + 1
+        end = min(final, number + CATCH_UP - 1)
+        while number <= end:
+            block = await self._ledger.block(number)
+            if block is None:  # the node went back meanwhile
+                return True
+            if cursor is not None and block.parent != cursor.hash:
+                await self._rewind(cursor)
+                return True
+            await self._take(await self._read(block), cursor)
+            cursor, number = block, number + 1
+        return end < final
+
+    async def run(self) -> None:
+        """Follow new heads for ever; raises what a step raises."""
+        while await self.step():
+            pass
+        async for _ in self._ledger.heads():
+            while await self.step():
+                pass
+
+    async def lag(self) -> int:
+        """Return how many final blocks are not taken in yet."""
+        async with self._store.reading() as rows:
+            cursor = await rows.chain.cursor()
+        final = (await self._ledger.head()).number - self._ledger.finality_depth
+        return max(0, final - (cursor.number if cursor else self._start - 1))
+
+    async def _read(self, block: Block) -> Taken:
+        facts = await self._ledger.facts(block)
+        settled = {
+            fact.event.order
+            for fact in facts
+            if isinstance(fact.event, Moved) and fact.event.status in SETTLED | {Status.EMERGENCY}
+        }
+        proofs = await asyncio.gather(*(self._ledger.capture(order, block) for order in settled))
+        if None in proofs:
+            log.warning("no node keeps the state of this block; no proof", block=block.number)
+        return Taken(block, facts, [proof for proof in proofs if proof is not None])
+
+    async def _take(self, taken: Taken, cursor: Block | None) -> None:
+        delivered = 0
+        async with self._store.transaction() as rows:
+            for fact in taken.facts:
+                if await rows.chain.add_fact(fact):
+                    delivered += await self._apply(rows, fact, taken.block)
+            for proof in taken.proofs:
+                await rows.chain.add_proof(proof)
+            await rows.chain.advance(taken.block, cursor)
+        if delivered:
+            self._wakes.outbox.ring()
+
+    async def _apply(self, rows: ports.Transaction, fact: Fact, block: Block) -> int:
+        """Let one fact have its effects; return how many deliveries it made."""
+        try:
+            order = await rows.orders.get(fact.event.order)
+        except errors.NotFound:
+            log.info("an order of another builder", order=fact.event.order.hex())
+            return 0
+        event = fact.event
+        await _note(rows, order, fact, self._clock)
+        if isinstance(event, Proposed):
+            await rows.outgoing.settle(f"propose:{order.id.hex()}", TxState.MINED)
+            if order.status is Status.NONE:
+                await rows.orders.move(order.id, Status.PROPOSED, block.number)
+        elif isinstance(event, Moved):
+            reason = await _reason(rows, order, event)
+            await rows.orders.move(order.id, event.status, block.number, reason)
+            return await self._deliver(rows, order, fact, block)
+        elif isinstance(event, Skipped) and order.status is Status.NONE:
+            why = f"The proposal was skipped: reason {event.why}, found {event.found}."
+            await rows.evidence.move(order.content.evidence, Stage.FAILED, why)
+        return 0
+
+    async def _deliver(
+        self, rows: ports.Transaction, order: Order, fact: Fact, block: Block
+    ) -> int:
+        assert isinstance(fact.event, Moved)
+        status = fact.event.status
+        wanted = [name for name, statuses in self._routes.items() if status in statuses]
+        if not wanted:
+            return 0
+        present = await rows.orders.get(order.id)
+        payload = deliveries.payload(
+            present,
+            fact,
+            block,
+            facts=await rows.chain.facts(order.id),
+            results=await rows.orders.results(order.id),
+            domain=self._ledger.orders,
+        )
+        for name in wanted:
+            await rows.outbox.add(deliveries.delivery(name, payload, self._clock.now()))
+        return len(wanted)
+
+    async def _rewind(self, cursor: Block) -> None:
+        """Go back to the last block that the chain still has, and say the orders' states anew."""
+        common = await self._common(cursor)
+        log.warning("the chain was rewritten", from_block=cursor.number, to_block=common.number)
+        async with self._store.transaction() as rows:
+            for order in await rows.chain.rewind(common):
+                await _restate(rows, order, await rows.chain.facts(order))
+
+    async def _common(self, cursor: Block) -> Block:
+        number = cursor.number - 1
+        while number >= self._start:
+            async with self._store.reading() as rows:
+                ours = await rows.chain.block(number)
+            theirs = await self._ledger.block(number)
+            if ours is not None and theirs is not None and ours.hash == theirs.hash:
+                return ours
+            number -= 1
+        raise errors.ReorgTooDeep("No common block since the deployment.", found=cursor.number)
+
+
+async def _note(rows: ports.Transaction, order: Order, fact: Fact, clock: ports.Clock) -> None:
+    """Record the fact as a hop of the tracker."""
+    event, detail = fact.event, f"block {fact.place.block}"
+    match event:
+        case Proposed():
+            name = "proposed"
+        case Approved():
+            name = f"approved by {event.organisation}"
+        case Refused():
+            name = f"refused by {event.organisation}"
+            detail += f", {_reason_title(event.reason)}"
+        case CancellationVoted():
+            name = f"cancellation wanted by {event.organisation}"
+        case Moved():
+            name = event.status.title.lower()
+        case Skipped():
+            name = "skipped"
+    await rows.evidence.hop(Hop(order.content.evidence, name, clock.now(), detail=detail))
+
+
+async def _reason(rows: ports.Transaction, order: Order, event: Moved) -> str:
+    """Return why the order was refused, in words; empty for other moves."""
+    if event.status not in {Status.REFUSED, Status.CONTESTED}:
+        return ""
+    for fact in reversed(await rows.chain.facts(order.id)):
+        if isinstance(fact.event, Refused):
+            return _reason_title(fact.event.reason)
+    return ""
+
+
+def _reason_title(number: int) -> str:
+    try:
+        return Reason(number).title
+    except ValueError:
+        return f"reason {number}"
+
+
+async def _restate(rows: ports.Transaction, order: ids.OrderId, facts: Sequence[Fact]) -> None:
+    """Set an order's state to what its remaining facts say."""
+    status, block = Status.NONE, None
+    for fact in facts:
+        if isinstance(fact.event, Proposed) and status is Status.NONE:
+            status, block = Status.PROPOSED, fact.place.block
+        elif isinstance(fact.event, Moved):
+            status, block = fact.event.status, fact.place.block
+    try:
+        await rows.orders.reset(order, status, block)
+    except errors.NotFound:
+        log.info("an order of another builder", order=order.hex())

@@ -1,0 +1,280 @@
+"""Seal: statement and files in, checked and hashed while they stream; durable before the answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from ledger_service import ports
+from ledger_service.domain import dataset, dsse, errors, ids, statement
+from ledger_service.domain.jobplan import JobPlans
+from ledger_service.domain.lifecycle import Stage
+from ledger_service.domain.records import Evidence, Hop
+from ledger_service.domain.statement import Statement
+from ledger_service.services.wakes import Wakes
+
+CLOCK_SKEW = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is taken in. Sizes in bytes; `backlog` counts evidence without a settled order."""
+
+    require_signature: bool = True
+    max_file: int = 8 * 1024**3
+    max_total: int = 16 * 1024**3
+    backlog: int = 1000
+    max_age: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The answer: the same for the same evidence, however often it comes."""
+
+    evidence: ids.EvidenceId
+    dataset_root: ids.DatasetRoot
+    stage: Stage
+    new: bool
+
+
+def file_key(entry: dataset.Entry) -> str:
+    """Return where a file's bytes are kept: by root and chunk size, so equal files are kept once."""
+    return f"files/{entry.root.hex()}-{entry.chunk}"
+
+
+class Seal:
+    """Takes evidence in."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.Store,
+        objects: ports.ObjectStore,
+        locations: ports.Locations,
+        ledger: ports.Ledger,
+        plans: JobPlans,
+        asset_types: Mapping[str, str],
+        limits: Limits,
+        clock: ports.Clock,
+        wakes: Wakes,
+    ) -> None:
+        self._store = store
+        self.objects = objects
+        self._locations = locations
+        self._ledger = ledger
+        self._plans = plans
+        self._asset_types = asset_types
+        self._limits = limits
+        self._clock = clock
+        self._wakes = wakes
+
+    async def begin(self, envelope: bytes) -> Sealing | Sealed:
+        """Check the statement; return a sealing that takes the files, or the answer if it is known.
+
+        Raise InvalidEvidence (each kind), BacklogFull, ChainError.
+        """
+        sealed = dsse.loads(envelope)
+        evidence = statement.evidence_id(sealed.payload)
+        claim = statement.loads(sealed.payload)
+        self._check_signature(sealed, claim)
+        known = await self.find(evidence)
+        if known is not None:
+            return known
+        now = self._clock.now()
+        self._check_claim(claim, now)
+        await self._check_chain(claim)
+        sealing = Sealing(self, evidence, envelope, claim)
+        await self._check_room(sealing)
+        return sealing
+
+    async def find(self, evidence: ids.EvidenceId) -> Sealed | None:
+        """Return the answer given before, None if the evidence is new."""
+        async with self._store.reading() as rows:
+            try:
+                found = await rows.evidence.get(evidence)
+            except errors.NotFound:
+                return None
+        return Sealed(found.id, found.dataset_root, found.stage, new=False)
+
+    async def from_location(self, envelope: bytes, location: str) -> Sealed:
+        """Seal files that lie in an allowed location: copied and hashed once."""
+        sealing = await self.begin(envelope)
+        if isinstance(sealing, Sealed):
+            return sealing
+        async with sealing:
+            for entry in sealing.claim.entries:
+                await sealing.file(entry.path, self._locations.open(location, entry.path))
+            return await sealing.finish()
+
+    async def commit(self, sealing: Sealing) -> Sealed:
+        """Write the row. The same evidence, sealed meanwhile by another call, gives its answer."""
+        now, claim = self._clock.now(), sealing.claim
+        try:
+            async with self._store.transaction() as rows:
+                gap = await _gap(rows.evidence, claim)
+                await rows.evidence.add(_row(sealing, gap=gap, now=now))
+                files = len(claim.entries)
+                size = sum(entry.size for entry in claim.entries)
+                detail = f"{files} file(s), {size} bytes" + (
+                    ", a statement before it is missing" * gap
+                )
+                await rows.evidence.hop(Hop(sealing.evidence, "sealed", now, detail=detail))
+        except errors.Conflict:
+            known = await self.find(sealing.evidence)
+            if known is None:
+                raise
+            return known
+        self._wakes.sealed.ring()
+        return Sealed(sealing.evidence, claim.dataset_root, Stage.SEALED, new=True)
+
+    def _check_signature(self, sealed: dsse.Envelope, claim: Statement) -> None:
+        if sealed.signatures or self._limits.require_signature:
+            statement.verify_signature(sealed, claim)
+
+    def _check_claim(self, claim: Statement, now: datetime) -> None:
+        window = claim.window
+        if window.end > now + CLOCK_SKEW:
+            raise errors.WindowOutOfRange("It ends in the future.", found=window.end, now=now)
+        if window.end < now - self._limits.max_age:
+            raise errors.WindowOutOfRange(
+                "It is too old.", found=window.end, expected=f"at most {self._limits.max_age} ago"
+            )
+        if claim.score.decimal() <= claim.threshold.decimal():
+            raise errors.BelowThreshold(
+                found=claim.score.decimal(), expected=f"more than {claim.threshold.decimal()}"
+            )
+        for entry in claim.entries:
+            if entry.size > self._limits.max_file:
+                raise errors.TooLarge(
+                    found=entry.size, expected=f"at most {self._limits.max_file}", path=entry.path
+                )
+        total = sum(entry.size for entry in claim.entries)
+        if total > self._limits.max_total:
+            raise errors.TooLarge(found=total, expected=f"at most {self._limits.max_total} in all")
+        if claim.asset not in self._asset_types:
+            raise errors.UnknownAsset("It is not in this service's settings.", found=claim.asset)
+        self._plans.find(self._asset_types[claim.asset], claim.failure_mode)
+
+    async def _check_chain(self, claim: Statement) -> None:
+        asset = ids.asset_id(claim.asset)
+        if await self._ledger.current_version(asset) is None:
+            raise errors.UnknownAsset(found=claim.asset)
+        if not await self._ledger.detector_live(claim.detector):
+            raise errors.DetectorNotLive(found=claim.detector.hex())
+        if not await self._ledger.device_live(asset, claim.device):
+            raise errors.UnknownDevice(found=claim.device.hex(), asset=claim.asset)
+
+    async def _check_room(self, sealing: Sealing) -> None:
+        """Refuse before the upload what would be refused after it."""
+        async with self._store.reading() as rows:
+            waiting = await rows.evidence.waiting()
+            gap = await _gap(rows.evidence, sealing.claim)
+            await rows.evidence.check(_row(sealing, gap=gap, now=self._clock.now()))
+        if waiting >= self._limits.backlog:
+            raise errors.BacklogFull(found=waiting, expected=f"fewer than {self._limits.backlog}")
+
+
+class Sealing:
+    """One piece of evidence on its way in. Used as a context: what is not finished is cleared away."""
+
+    def __init__(
+        self, seal: Seal, evidence: ids.EvidenceId, envelope: bytes, claim: Statement
+    ) -> None:
+        self._seal = seal
+        self.evidence = evidence
+        self.envelope = envelope
+        self.claim = claim
+        self._expected = {entry.path: entry for entry in claim.entries}
+        self._staged: dict[str, str] = {}
+        self._folder = f"staging/{uuid.uuid4().hex}"
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Delete what is left in staging."""
+        for key in self._staged.values():
+            await self._seal.objects.delete(key)
+
+    async def file(self, path: str, chunks: AsyncIterable[bytes]) -> None:
+        """Store and hash a file as it streams. Raise ExtraFile, DuplicatePath, DigestMismatch."""
+        dataset.check_path(path)
+        if path not in self._expected:
+            raise errors.ExtraFile(found=repr(path))
+        if path in self._staged:
+            raise errors.DuplicatePath(found=repr(path))
+        entry = self._expected[path]
+        key = f"{self._folder}/{len(self._staged)}"
+        hasher = dataset.FileHasher(entry.chunk)
+        self._staged[path] = key
+        await self._seal.objects.put(key, _hashed(chunks, hasher, entry))
+        if hasher.size != entry.size:
+            raise errors.DigestMismatch(
+                "The size differs.", path=path, found=hasher.size, expected=entry.size
+            )
+        if hasher.root() != entry.root:
+            raise errors.DigestMismatch(
+                path=path, found=hasher.root().hex(), expected=entry.root.hex()
+            )
+
+    async def finish(self) -> Sealed:
+        """Make it durable and answer. Raise MissingFile, SequenceFork, DatasetReused."""
+        missing = self._expected.keys() - self._staged.keys()
+        if missing:
+            raise errors.MissingFile(
+                found=f"{len(self._staged)} of {len(self._expected)}", missing=sorted(missing)[:3]
+            )
+        for path, entry in self._expected.items():
+            await self._seal.objects.move(self._staged.pop(path), file_key(entry))
+        return await self._seal.commit(self)
+
+
+async def _hashed(
+    chunks: AsyncIterable[bytes], hasher: dataset.FileHasher, entry: dataset.Entry
+) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        hasher.update(chunk)
+        if hasher.size > entry.size:
+            raise errors.DigestMismatch(
+                "There are more bytes than the statement says.",
+                path=entry.path,
+                expected=entry.size,
+            )
+        yield chunk
+
+
+async def _gap(rows: ports.EvidenceRows, claim: Statement) -> bool:
+    """Say whether the statement before this one is missing. Raise SequenceFork if it contradicts."""
+    if claim.previous is None:
+        return False
+    try:
+        before = await rows.get(claim.previous)
+    except errors.NotFound:
+        return True
+    if (before.device, before.sequence + 1) != (claim.device, claim.sequence):
+        raise errors.SequenceFork(
+            "The statement named as previous has another number.",
+            found=before.sequence,
+            expected=claim.sequence - 1,
+        )
+    return False
+
+
+def _row(sealing: Sealing, *, gap: bool, now: datetime) -> Evidence:
+    claim = sealing.claim
+    return Evidence(
+        id=sealing.evidence,
+        envelope=sealing.envelope,
+        asset=claim.asset,
+        detector=claim.detector,
+        failure_mode=claim.failure_mode,
+        device=claim.device,
+        sequence=claim.sequence,
+        dataset_root=claim.dataset_root,
+        gap=gap,
+        received_at=now,
+    )

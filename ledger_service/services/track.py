@@ -1,0 +1,95 @@
+"""Track: where is my evidence, which order does a dataset belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ledger_service import ports
+from ledger_service.domain import ids
+from ledger_service.domain.facts import CapturedProof, Fact
+from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.records import Announcement, Delivery, Evidence, Hop, Order, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """All that is known of a piece of evidence."""
+
+    evidence: Evidence
+    hops: Sequence[Hop]
+    orders: Sequence[Order]
+
+    @property
+    def state(self) -> str:
+        """Return the state people are told: of the newest order, else the stage."""
+        if self.orders and self.orders[-1].status is not Status.NONE:
+            return self.orders[-1].status.title
+        return self.evidence.stage.value
+
+    @property
+    def reason(self) -> str:
+        """Return why it is in that state, where there is a reason."""
+        if self.orders and self.orders[-1].status is not Status.NONE:
+            return self.orders[-1].reason
+        return self.evidence.reason
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order with what the chain and the destinations said about it."""
+
+    order: Order
+    facts: Sequence[Fact]
+    results: Sequence[Result]
+    deliveries: Sequence[Delivery]
+    proofs: Sequence[CapturedProof]
+
+
+class Track:
+    """Reads. Raise NotFound."""
+
+    def __init__(self, store: ports.Store) -> None:
+        self._store = store
+
+    async def evidence(self, evidence: ids.EvidenceId) -> Journey:
+        """Return the journey of a piece of evidence."""
+        async with self._store.reading() as rows:
+            return Journey(
+                await rows.evidence.get(evidence),
+                await rows.evidence.hops(evidence),
+                await rows.orders.of_evidence(evidence),
+            )
+
+    async def latest(self, limit: int) -> Sequence[Evidence]:
+        """Return the newest evidence first."""
+        async with self._store.reading() as rows:
+            return await rows.evidence.list(limit=limit)
+
+    async def order(self, order: ids.OrderId) -> OrderView:
+        """Return an order and all around it."""
+        async with self._store.reading() as rows:
+            return OrderView(
+                await rows.orders.get(order),
+                await rows.chain.facts(order),
+                await rows.orders.results(order),
+                await rows.outbox.of_order(order.hex()),
+                await rows.chain.proofs(order),
+            )
+
+    async def orders(
+        self, *, limit: int, status: Status | None = None, asset: str | None = None
+    ) -> Sequence[Order]:
+        """Return orders, the newest first."""
+        async with self._store.reading() as rows:
+            return await rows.orders.list(limit=limit, status=status, asset=asset)
+
+    async def dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
+        """Return the orders that a dataset belongs to."""
+        async with self._store.reading() as rows:
+            return await rows.orders.of_dataset(root)
+
+    async def feed(self, after: int, limit: int) -> Sequence[Announcement]:
+        """Return announcements to the organisations."""
+        async with self._store.reading() as rows:
+            return await rows.orders.announcements(after, limit)
