@@ -225,6 +225,9 @@ class OutboxRows(Protocol):
     async def release(self, destination: str, dedup: str | None = None) -> int:
         """Make blocked rows (or one) due again at once; return how many."""
 
+    async def replay(self, destination: str, key: str) -> int:
+        """Make all deliveries of a key due once more, done ones too; return how many."""
+
     async def of_order(self, key: str) -> Sequence[Delivery]:
         """Return the deliveries of one key, all destinations, in order."""
 

@@ -21,11 +21,13 @@ bearer = HTTPBearer(auto_error=False, description="A token made by `mol token cr
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def make_token(role: Role, subject: str, now: datetime) -> tuple[str, Token]:
+def make_token(
+    role: Role, subject: str, now: datetime, expires: datetime | None = None
+) -> tuple[str, Token]:
     """Return a new token's text, told once, and its row."""
     name = secrets.token_hex(4)
     text = f"mol_{name}_{secrets.token_urlsafe(SECRET_BYTES)}"
-    return text, Token(name, digest_of(text), role, subject, now)
+    return text, Token(name, digest_of(text), role, subject, now, expires)
 
 
 def digest_of(text: str) -> bytes:

@@ -14,6 +14,7 @@ from ledger_service.domain.facts import OrderWord, Organisation, Version
 
 LIVE = 1
 VERDICT = 1
+BUILDER = 4
 ROLE_BITS = 8
 
 
@@ -89,6 +90,17 @@ class Registry(ABC):
         """Say whether the device key is registered for the asset and not revoked."""
         (life,) = await self._consortium("deviceOf", asset, device)
         return bool(life == LIVE)
+
+    async def orders_listed(self) -> tuple[ids.Address, ...]:
+        """Return the orders contracts that the consortium lists, oldest first."""
+        (count,) = await self._consortium("ordersCount")
+        listed = await asyncio.gather(*(self._consortium("orders", at) for at in range(count)))
+        return tuple(ids.parse_address(item) for (item,) in listed)
+
+    async def is_builder(self, key: ids.Address) -> bool:
+        """Say whether this key may propose."""
+        (found,) = await self._consortium("roleOf", ids.checksum(key))
+        return bool(found & 0xFF == BUILDER)
 
     async def _orders(self, name: str, *arguments: Any) -> tuple[Any, ...]:
         function = binding.orders_interface().functions[name]

@@ -84,6 +84,15 @@ class SqlOutbox:
         )
         return int(done.rowcount)
 
+    async def replay(self, destination: str, key: str) -> int:
+        """Make all deliveries of a key due once more, done ones too."""
+        done = await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.destination == destination, outbox.c.key == key)
+            .values(state=PENDING, due=outbox.c.created_at, owner=NOBODY, attempts=0)
+        )
+        return int(done.rowcount)
+
     async def of_order(self, key: str) -> Sequence[Delivery]:
         """Return the deliveries of one key, all destinations."""
         query = select(outbox).where(outbox.c.key == key).order_by(outbox.c.dedup)

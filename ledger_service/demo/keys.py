@@ -12,6 +12,7 @@ from eth_account import Account
 
 from ledger_service.demo.site import PARTIES, Site
 from ledger_service.domain import ids
+from ledger_service.files import write_secret
 
 ROLES = ("verdict", "governance", "recovery")
 BUILDER = ("service", "builder")
@@ -36,13 +37,6 @@ def make_device_key(path: Path, *, kind: str = "ed25519") -> None:
     )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     write_secret(path, pem.decode())
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner may read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
 
 
 def password_file(keystore: Path) -> Path:

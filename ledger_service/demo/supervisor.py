@@ -97,7 +97,7 @@ class Supervisor:
         await self._launch(process)
         await self._until_ready(process)
         if process.after_start is not None:
-            await process.after_start(False)  # noqa: FBT003  documented at the field
+            await process.after_start(False)
         self._watchers[process.name] = asyncio.create_task(self._watch(process))
 
     async def _launch(self, process: Process) -> None:
@@ -125,7 +125,7 @@ class Supervisor:
             await self._launch(process)
             if process.after_start is not None:
                 await self._until_ready(process)
-                await process.after_start(True)  # noqa: FBT003  documented at the field
+                await process.after_start(True)
 
     async def _until_ready(self, process: Process) -> None:
         deadline = time.monotonic() + READY_SECONDS

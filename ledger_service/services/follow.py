@@ -84,14 +84,6 @@ class Follow:
             cursor, number = block, number + 1
         return end < final
 
-    async def run(self) -> None:
-        """Follow new heads for ever; raises what a step raises."""
-        while await self.step():
-            pass
-        async for _ in self._ledger.heads():
-            while await self.step():
-                pass
-
     async def lag(self) -> int:
         """Return how many final blocks are not taken in yet."""
         async with self._store.reading() as rows:

@@ -40,4 +40,5 @@ class Wakes:
 
     sealed: Wake = field(default_factory=Wake)  #: evidence waits to be anchored
     announced: Wake = field(default_factory=Wake)  #: the feed grew
+    heads: Wake = field(default_factory=Wake)  #: the chain has a new head
     outbox: Wake = field(default_factory=Wake)  #: deliveries were added

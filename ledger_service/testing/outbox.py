@@ -81,6 +81,20 @@ class MemoryOutbox:
             self._state.rows[row.dedup] = freed
         return len(wanted)
 
+    async def replay(self, destination: str, key: str) -> int:
+        """Make all deliveries of a key due once more."""
+        wanted = [
+            row
+            for row in self._state.rows.values()
+            if row.destination == destination and row.key == key
+        ]
+        for row in wanted:
+            self._state.leases.pop(row.dedup, None)
+            self._state.rows[row.dedup] = replace(
+                row, state=DeliveryState.PENDING, due=row.created_at, attempts=0
+            )
+        return len(wanted)
+
     async def of_order(self, key: str) -> Sequence[Delivery]:
         """Return the deliveries of one key."""
         own = [row for row in self._state.rows.values() if row.key == key]

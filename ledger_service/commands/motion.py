@@ -1,0 +1,164 @@
+"""`mol motion`: governance of the consortium, by cold keys."""
+
+from __future__ import annotations
+
+import json as json_library
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvloop
+from cyclopts import App, Parameter
+
+from ledger_service.chain import consortium, motions
+from ledger_service.chain.consortium import ARGUMENTS, Motion, VersionTerms
+from ledger_service.chain.settings import read_json
+from ledger_service.commands.keys import Keystore, Place
+from ledger_service.commands.show import Json, as_json, short, table
+from ledger_service.domain import errors, ids
+
+app = App(
+    name="motion",
+    help="""Propose and approve motions: members, asset versions, detectors, devices, builders.
+
+    Every organisation concerned votes with its governance key; the last vote executes the motion.
+    Example: `mol motion propose AddDetector --detector 5f0c… --file add-detector.json --keystore …`
+    """,
+)
+#: Kinds that this command can word; the others need signatures of keys that others hold.
+WORDED = tuple(
+    kind for kind in ARGUMENTS if kind not in {"AddOrganisation", "Recover", "AddBuilder"}
+)
+
+
+@app.command
+def propose(
+    kind: str,
+    *,
+    file: Annotated[
+        Path, Parameter(help="Where the motion is written, to be handed to the others.")
+    ],
+    key: Keystore,
+    place: Place | None = None,
+    asset: str = "",
+    seats: tuple[int, ...] = (),
+    host: int = 0,
+    safety: int = 0,
+    ratify_hours: int = 24,
+    emergency_cap: int = 0,
+    emergency_max: int = 0,
+    detector: str = "",
+    device: str = "",
+    organisation: int = 0,
+    address: str = "",
+    days: int = 7,
+) -> None:
+    """Word a motion, vote for it, and write it to a file.
+
+    Parameters
+    ----------
+    kind:
+        Expel, RegisterVersion, AddDetector, RevokeDetector, AddDevice, RevokeDevice,
+        RemoveBuilder, ListOrders.
+    asset:
+        Name of the machine, `<host>/<name>` (RegisterVersion, AddDevice, RevokeDevice).
+    seats:
+        Organisations that must approve its orders (RegisterVersion).
+    host:
+        The organisation that runs the machine (RegisterVersion).
+    safety:
+        The safety authority, 0 if none (RegisterVersion); with the periods and caps below.
+    detector:
+        64 hex digits (AddDetector, RevokeDetector).
+    device:
+        64 hex digits: SHA-256 of its public key (AddDevice, RevokeDevice).
+    organisation:
+        Its number (Expel).
+    address:
+        0x… (RemoveBuilder, ListOrders).
+    """
+    terms = {
+        "asset": asset, "seats": seats, "host": host, "safety": safety,
+        "ratify_period": ratify_hours * 3600, "emergency_cap": emergency_cap,
+        "emergency_max": emergency_max, "detector": detector, "device": device,
+        "organisation": organisation, "address": address,
+    }  # fmt: skip
+    item = uvloop.run(_propose(kind, terms, days, key, place or Place()))
+    file.write_text(json_library.dumps(item.as_json(), indent=2) + "\n", encoding="utf-8")
+    print(f"voted; written to {file}: let the others run `mol motion approve {file}`")
+
+
+@app.command
+def approve(file: Path, *, key: Keystore, place: Place | None = None) -> None:
+    """Show a motion and vote for it with a governance key.
+
+    Parameters
+    ----------
+    file:
+        The motion, as its proposer wrote it.
+    """
+    uvloop.run(_approve(file, key, place or Place()))
+
+
+@app.command(name="list")
+def list_(place: Place | None = None, *, json: Json = False) -> None:
+    """List motions from the chain, with their votes."""
+    found = uvloop.run(_list(place or Place()))
+    if json:
+        as_json(found)
+        return
+    rows = [[m["kind"], m["state"], m["votes"], short(m["motion"]), m["block"]] for m in found]
+    table("Motions", ("kind", "state", "votes", "motion", "block"), rows)
+
+
+async def _propose(
+    kind: str, terms: dict[str, Any], days: int, key: Keystore, place: Place
+) -> Motion:
+    if kind not in WORDED:
+        raise errors.ConfigError("No such kind of motion.", found=kind, expected=list(WORDED))
+    async with place.open() as ledger, place.account(key.open()) as account:
+        arguments = await _arguments(kind, terms, ledger)
+        item = consortium.motion(kind, *arguments, lifetime=days * 24 * 3600)
+        await account.do(ledger.deployment.consortium, item.calldata("vote"))
+    return item
+
+
+async def _arguments(kind: str, terms: dict[str, Any], ledger: Any) -> tuple[Any, ...]:
+    match kind:
+        case "RegisterVersion":
+            asset = ids.asset_id(terms["asset"])
+            current = await ledger.current_version(asset)
+            version = VersionTerms(
+                asset,
+                terms["seats"],
+                terms["host"],
+                terms["safety"],
+                current.id if current else bytes(32),
+                terms["ratify_period"],
+                terms["emergency_cap"],
+                terms["emergency_max"],
+            )
+            return (version.as_tuple(),)
+        case "AddDetector" | "RevokeDetector":
+            return (ids.parse32(terms["detector"]),)
+        case "AddDevice" | "RevokeDevice":
+            return ids.asset_id(terms["asset"]), ids.parse32(terms["device"])
+        case "Expel":
+            return (terms["organisation"],)
+    return (ids.checksum(ids.parse_address(terms["address"])),)
+
+
+async def _approve(file: Path, key: Keystore, place: Place) -> None:
+    item = Motion.from_json(read_json(file, "motion", "`mol motion propose` writes it"))
+    print(f"motion {item.kind}, expires {item.expires} (Unix seconds)")
+    for line in motions.describe(item):
+        print(f"  {line}")
+    async with place.open() as ledger, place.account(key.open()) as account:
+        await account.do(ledger.deployment.consortium, item.calldata("vote"))
+        done = await motions.history(ledger.ask, ledger.deployment)
+    state = next((m["state"] for m in done if m["salt"] == item.salt.hex()), "voted")
+    print(state)
+
+
+async def _list(place: Place) -> list[dict[str, Any]]:
+    async with place.open() as ledger:
+        return await motions.history(ledger.ask, ledger.deployment)

@@ -1,0 +1,262 @@
+"""`mol order`: single orders by hand."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json as json_library
+from pathlib import Path
+from typing import Any, Literal
+
+import uvloop
+from cyclopts import App
+
+from ledger_service import settings as config
+from ledger_service.chain import binding
+from ledger_service.chain.client import ChainLedger
+from ledger_service.commands.keys import Keystore, Place
+from ledger_service.commands.services import Config
+from ledger_service.commands.show import Json, as_json, short, table
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Call, Cancel, Complete, Escalate
+from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.domain.order import Content, order_id
+from ledger_service.services.deliveries import approvals
+from ledger_service.services.track import OrderView, Track
+from ledger_service.wiring.service import open_service, open_store
+
+OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
+
+app = App(
+    name="order",
+    help="""Look at orders, and move single ones by hand.
+
+    `list`, `show` and `withdraw` work on the service's own database and key (mol.toml); `cancel`,
+    `emergency` and `complete` sign with an organisation's key, given as a keystore.
+    """,
+)
+
+
+@app.command(name="list")
+def list_(
+    config_file: Config = None, *, status: str | None = None, limit: int = 50, json: Json = False
+) -> None:
+    """List orders, the newest first; `--status Validated` for those alone."""
+    wanted = _status(status)
+    orders = uvloop.run(_list(config.load(config_file), wanted, limit))
+    found = [
+        {
+            "order": order.id.hex(),
+            "asset": order.asset,
+            "status": order.status.title,
+            "reason": order.reason,
+            "block": order.block,
+            "cost": order.content.cost,
+        }
+        for order in orders
+    ]
+    if json:
+        as_json(found)
+        return
+    names = ("order", "asset", "status", "reason", "block", "cost")
+    table("Orders", names, [[row[name] or "" for name in names] for row in found])
+
+
+@app.command
+def show(order: str, config_file: Config = None, *, json: Json = False) -> None:
+    """Show an order: document, approvals, facts of the chain, deliveries."""
+    view = uvloop.run(_view(config.load(config_file), _id(order)))
+    found = _describe(view)
+    if json:
+        as_json(found)
+        return
+    document = found["document"]
+    print(f"order     {found['order']}\nstatus    {found['status']} {found['reason']}")
+    print(f"asset     {found['asset']}  {document['failureMode']}: {document['title']}")
+    amount, currency = document["cost"]["amount"], document["cost"]["currency"]
+    print(f"cost      {amount} {currency} (minor units), deadline {document['deadline']}")
+    rows = [[f["block"], f["kind"], short(f["transaction"])] for f in found["facts"]]
+    table("On chain", ("block", "event", "transaction"), rows)
+    rows = [[a["organisation"], a["class"] or "", a["score"] or ""] for a in found["approvals"]]
+    table("Approvals", ("organisation", "class", "score"), rows)
+    rows = [[d["destination"], d["kind"], d["state"], d["reference"]] for d in found["deliveries"]]
+    table("Deliveries", ("destination", "kind", "state", "reference"), rows)
+
+
+@app.command
+def export(order: str, file: Path, config_file: Config = None) -> None:
+    """Write an order's content to a file, for `cancel`, `emergency` and `complete` elsewhere."""
+    view = uvloop.run(_view(config.load(config_file), _id(order)))
+    text = json_library.dumps(view.order.content.as_json(), indent=2)
+    file.write_text(text + "\n", encoding="utf-8")
+    print(f"written to {file}")
+
+
+@app.command
+def withdraw(order: str, config_file: Config = None) -> None:
+    """Take an open order back, with the builder's key of mol.toml."""
+    uvloop.run(_withdraw(config.load(config_file), _id(order)))
+    print("sent; `mol order show` says when it is final")
+
+
+@app.command
+def cancel(content: Path, *, key: Keystore, place: Place | None = None) -> None:
+    """Vote to cancel a validated order; it is cancelled when every seat has voted.
+
+    Parameters
+    ----------
+    content:
+        The order's content, as `mol order export` writes it.
+    """
+    uvloop.run(_sign(content, key, place or Place(), "cancel"))
+
+
+@app.command
+def emergency(content: Path, *, reason: str, key: Keystore, place: Place | None = None) -> None:
+    """Make an open order an emergency: it acts at once and is to be ratified by all.
+
+    Parameters
+    ----------
+    content:
+        The order's content, as `mol order export` writes it.
+    reason:
+        Why; its SHA-256 goes on chain. The key is the safety authority's governance key.
+    """
+    uvloop.run(_sign(content, key, place or Place(), "emergency", reason=reason.encode()))
+
+
+@app.command
+def complete(
+    content: Path,
+    *,
+    outcome: OutcomeName,
+    report: Path,
+    key: Keystore,
+    place: Place | None = None,
+) -> None:
+    """Say what came of the work, with the host's verdict key.
+
+    Parameters
+    ----------
+    content:
+        The order's content, as `mol order export` writes it.
+    outcome:
+        What came of it.
+    report:
+        The close-out report; its SHA-256 goes on chain.
+    """
+    word, text = Outcome[outcome.replace("-", "_").upper()], report.read_bytes()
+    uvloop.run(_sign(content, key, place or Place(), "complete", outcome=word, reason=text))
+
+
+async def _sign(
+    file: Path,
+    key: Keystore,
+    place: Place,
+    verb: str,
+    *,
+    reason: bytes = b"",
+    outcome: Outcome = Outcome.CURED,
+) -> None:
+    content, signer = _content(file), key.open()
+    async with place.open() as ledger, place.account(signer) as account:
+        call = await _call(ledger, signer.address, content, verb, reason, outcome)
+        await ledger.simulate(call, signer.address)
+        receipt = await account.wait(
+            await account.send(
+                ledger.deployment.orders, binding.encode(call), gas=binding.gas_limit(call)
+            )
+        )
+        word = await ledger.word(order_id(content, ledger.orders))
+    print(f"block {int(receipt['blockNumber'], 16)}: the order is {word.status.title}")
+
+
+async def _call(
+    ledger: ChainLedger,
+    key: ids.Address,
+    content: Content,
+    verb: str,
+    reason: bytes,
+    outcome: Outcome,
+) -> Call:
+    if verb == "emergency":
+        return Escalate(content, hashlib.sha256(reason).digest())
+    if verb == "complete":
+        return Complete(content, outcome, hashlib.sha256(reason).digest())
+    version = await ledger.version(content.asset_version)
+    organisation = await ledger.organisation_of(key)
+    if version is None or organisation not in version.seats:
+        raise errors.Forbidden(
+            "The key has no seat.", found=organisation, expected=version and version.seats
+        )
+    return Cancel(content, version.seats.index(organisation))
+
+
+async def _list(settings: config.Settings, status: Status | None, limit: int) -> list[Any]:
+    async with open_store(settings) as store:
+        return list(await Track(store).orders(limit=limit, status=status))
+
+
+async def _view(settings: config.Settings, order: ids.OrderId) -> OrderView:
+    async with open_store(settings) as store:
+        return await Track(store).order(order)
+
+
+async def _withdraw(settings: config.Settings, order: ids.OrderId) -> None:
+    async with open_service(settings) as service:
+        await service.close.withdraw(order)
+
+
+def _describe(view: OrderView) -> dict[str, Any]:
+    order = view.order
+    return {
+        "order": order.id.hex(),
+        "asset": order.asset,
+        "status": order.status.title,
+        "reason": order.reason,
+        "content": order.content.as_json(),
+        "document": json_library.loads(order.document),
+        "documentBytes": base64.b64encode(order.document).decode(),
+        "approvals": approvals(view.facts, view.results),
+        "facts": [
+            {
+                "block": fact.place.block,
+                "kind": type(fact.event).__name__,
+                "transaction": fact.place.transaction.hex(),
+            }
+            for fact in view.facts
+        ],
+        "deliveries": [
+            {
+                "destination": item.destination,
+                "kind": item.kind,
+                "state": item.state.value,
+                "reference": item.reference,
+            }
+            for item in view.deliveries
+        ],
+        "proofBlocks": [proof.block for proof in view.proofs],
+    }
+
+
+def _content(file: Path) -> Content:
+    try:
+        return Content.from_json(json_library.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise errors.ConfigError(
+            "Not an order's content; `mol order export` writes it.", file=file
+        ) from exc
+
+
+def _id(text: str) -> ids.OrderId:
+    return ids.OrderId(ids.parse32(text))
+
+
+def _status(name: str | None) -> Status | None:
+    if name is None:
+        return None
+    try:
+        return Status[name.upper()]
+    except KeyError as exc:
+        known = [status.title for status in Status if status]
+        raise errors.ConfigError("No such status.", found=name, expected=known) from exc

@@ -1,0 +1,57 @@
+"""`mol up`, `mol api`, `mol anchor`, `mol follow`: the long-running service, whole or in parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import uvloop
+from cyclopts import App, Parameter
+
+from ledger_service import settings as config
+from ledger_service.wiring import running
+
+Config = Annotated[
+    Path | None,
+    Parameter(name=["--config", "-c"], help="mol.toml; default: $MOL_CONFIG, ./mol.toml."),
+]
+
+up = App(
+    name="up",
+    help="""Run every long-running part of the service in this process, until SIGTERM.
+
+    Example: `mol up --config plant/mol.toml`
+    """,
+)
+api = App(name="api", help="Run the HTTP API alone: `mol api --config plant/mol.toml`.")
+anchor = App(name="anchor", help="Run the anchor alone: sealed evidence becomes orders on chain.")
+follow = App(name="follow", help="Run the watcher alone: final blocks in, deliveries out.")
+
+
+@up.default
+def run_all(config_file: Config = None) -> None:
+    """Run API, anchor, watcher and relays."""
+    run(config_file, running.ALL)
+
+
+@api.default
+def run_api(config_file: Config = None) -> None:
+    """Run the API."""
+    run(config_file, ("api",))
+
+
+@anchor.default
+def run_anchor(config_file: Config = None) -> None:
+    """Run the anchor."""
+    run(config_file, ("anchor",))
+
+
+@follow.default
+def run_follow(config_file: Config = None) -> None:
+    """Run the watcher."""
+    run(config_file, ("follow",))
+
+
+def run(config_file: Path | None, parts: tuple[str, ...]) -> None:
+    """Run parts of the service. Raise ConfigError before anything is started."""
+    uvloop.run(running.run(config.load(config_file), parts))

@@ -1,0 +1,38 @@
+"""How commands print: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
+SHORT = 12
+
+
+def as_json(value: Any) -> None:
+    """Print a value as JSON, indented."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows as a table; a line that says so if there are none."""
+    console = Console()
+    if not rows:
+        console.print(f"{title}: none")
+        return
+    drawn = Table(title=title, title_justify="left")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(str(cell) for cell in row))
+    console.print(drawn)
+
+
+def short(text: str) -> str:
+    """Return the first digits of a long hex text."""
+    return text if len(text) <= SHORT else text[:SHORT] + "…"

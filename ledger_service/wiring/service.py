@@ -1,0 +1,180 @@
+"""The service as one object: all verbs with their adapters, opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from ledger_service import settings as config
+from ledger_service.api.parts import Parts
+from ledger_service.chain.client import ChainLedger
+from ledger_service.chain.keys import load_keystore
+from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.clock import SystemClock
+from ledger_service.db.migrations import upgrade
+from ledger_service.db.session import SqlStore, make_engine
+from ledger_service.domain import errors, jobplan
+from ledger_service.domain.jobplan import JobPlans
+from ledger_service.services.anchor import Anchor
+from ledger_service.services.close import Close
+from ledger_service.services.deliveries import ROUTES
+from ledger_service.services.fetch import Fetch
+from ledger_service.services.follow import Follow
+from ledger_service.services.relay import Relay
+from ledger_service.services.seal import Limits, Seal
+from ledger_service.services.send import Sender
+from ledger_service.services.track import Track
+from ledger_service.services.wakes import Wakes
+from ledger_service.storage.locations import Locations
+from ledger_service.storage.objects import open_objects
+from ledger_service.wiring.destinations import Closable, open_destinations
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """All verbs, ready to run."""
+
+    settings: config.Settings
+    store: SqlStore
+    ledger: ChainLedger
+    parts: Parts
+    anchor: Anchor
+    follow: Follow
+    close: Close
+    relays: tuple[Relay, ...]
+    wakes: Wakes
+
+
+@asynccontextmanager
+async def open_store(settings: config.Settings) -> AsyncIterator[SqlStore]:
+    """Open the database, brought to the present schema."""
+    engine = make_engine(database_url(settings))
+    await upgrade(engine)
+    store = SqlStore(engine)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_service(settings: config.Settings) -> AsyncIterator[Service]:
+    """Open everything. Raise ConfigError, StorageError; WrongChain if contracts or chain differ."""
+    plans = load_plans(settings.path(settings.orders.job_plans))
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        ledger = open_ledger(settings)
+        stack.push_async_callback(ledger.close)
+        destinations = open_destinations(settings)
+        for destination in destinations:
+            stack.push_async_callback(destination.close)
+        yield _build(settings, store, ledger, plans, destinations)
+
+
+def open_ledger(settings: config.Settings) -> ChainLedger:
+    """Return the chain client that the settings describe. Raise ConfigError."""
+    chain = settings.chain
+    return ChainLedger(
+        ChainSettings.load(settings.path(chain.network), node=chain.node),
+        Deployment.load(settings.path(chain.deployment)),
+    )
+
+
+def load_plans(folder: Path) -> JobPlans:
+    """Read every job plan of a folder. Raise BadJobPlan, ConfigError."""
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise errors.ConfigError("There are no job plans (*.yaml).", found=folder)
+    return JobPlans(
+        jobplan.loads(file.read_text(encoding="utf-8"), source=str(file)) for file in files
+    )
+
+
+def database_url(settings: config.Settings) -> str:
+    """Return the database URL, a relative SQLite file seen from the settings' folder."""
+    scheme, _, path = settings.database.url.partition(":///")
+    if scheme.startswith("sqlite") and path and not path.startswith("/"):
+        return f"{scheme}:///{settings.path(Path(path)).resolve()}"
+    return settings.database.url
+
+
+def _build(
+    settings: config.Settings,
+    store: SqlStore,
+    ledger: ChainLedger,
+    plans: JobPlans,
+    destinations: tuple[Closable, ...],
+) -> Service:
+    clock, wakes = SystemClock(), Wakes()
+    objects = open_objects(settings.storage.url, root=settings.root)
+    types = {name: asset.type for name, asset in settings.orders.assets.items()}
+    signer = load_keystore(
+        settings.path(settings.builder.keystore), settings.path(settings.builder.password_file)
+    )
+    sender = Sender(store, ledger, signer, clock)
+    anchor = Anchor(
+        store=store,
+        ledger=ledger,
+        sender=sender,
+        plans=plans,
+        asset_types=types,
+        currency=settings.orders.currency,
+        clock=clock,
+        wakes=wakes,
+    )
+    close = Close(
+        store=store, objects=objects, ledger=ledger, sender=sender, clock=clock, wakes=wakes
+    )
+    relays = tuple(Relay(store=store, destination=d, clock=clock) for d in destinations)
+    follow = Follow(
+        store=store,
+        ledger=ledger,
+        start=ledger.deployment.block,
+        routes={relay.name: ROUTES[relay.name] for relay in relays},
+        clock=clock,
+        wakes=wakes,
+    )
+    seal = Seal(
+        store=store,
+        objects=objects,
+        locations=Locations(settings.storage.locations),
+        ledger=ledger,
+        plans=plans,
+        asset_types=types,
+        limits=limits_of(settings.seal),
+        clock=clock,
+        wakes=wakes,
+    )
+
+    async def ready() -> dict[str, int]:
+        return {"head": (await ledger.head()).number, "lag": await follow.lag()}
+
+    parts = Parts(
+        store=store,
+        clock=clock,
+        seal=seal,
+        anchor=anchor,
+        track=Track(store),
+        fetch=Fetch(store, objects),
+        close=close,
+        wakes=wakes,
+        ready=ready,
+        base_url=settings.base_url,
+        public_datasets=settings.api.public_datasets,
+        public_metrics=settings.api.public_metrics,
+    )
+    return Service(settings, store, ledger, parts, anchor, follow, close, relays, wakes)
+
+
+def limits_of(sealing: config.Sealing) -> Limits:
+    """Return the limits of sealing."""
+    return Limits(
+        require_signature=sealing.require_signature,
+        max_file=sealing.max_file,
+        max_total=sealing.max_total,
+        backlog=sealing.backlog,
+        max_age=timedelta(hours=sealing.max_age_hours),
+    )
