@@ -1,0 +1,5 @@
+"""`python -m ledger_service` is `mol`."""
+
+from ledger_service.cli import main
+
+main()
