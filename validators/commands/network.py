@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from ledger_service.domain import errors
-from validators.network import control
+from validators.network import containers, control
 from validators.network.files import FILE_NAME, Kind, Network
 from validators.network.layout import CHAIN_ID, Wanted, create
 
@@ -49,6 +49,9 @@ class Options:
         Addresses that hold ether from the beginning. Clique needs it: gas costs one wei.
     chain_id:
         The chain id, which every signature is bound to. Default: 1337.
+    hosts:
+        With `new --kind qbft`: IPv4 addresses of containers, one Besu validator each; see
+        docker-compose.yml. Nothing runs on this machine then.
     """
 
     dir: Path = Path("build/network")
@@ -60,6 +63,9 @@ class Options:
         default_factory=list
     )
     chain_id: int | None = None
+    hosts: Annotated[list[str], Parameter(consume_multiple=True, negative="")] = field(
+        default_factory=list
+    )
 
     def wanted(self) -> Wanted:
         """Return the network to make, defaults filled in."""
@@ -95,7 +101,13 @@ HERE = Options()
 @app.command
 async def new(options: Options = HERE, *, json_: Json = False) -> None:
     """Make keys, genesis and configuration in an empty folder, and DIR/network.json; start nothing."""
-    network = await create(options.dir, options.wanted(), _tell)
+    if options.hosts:
+        wanted = options.wanted()
+        network = containers.create(
+            options.dir, options.hosts, chain_id=wanted.chain_id, period=int(wanted.period)
+        )
+    else:
+        network = await create(options.dir, options.wanted(), _tell)
     _show(network, options.dir, as_json=json_)
 
 
