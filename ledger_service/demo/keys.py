@@ -6,8 +6,6 @@ import json
 import secrets
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from eth_account import Account
 
 from ledger_service.demo.site import PARTIES, Site
@@ -26,17 +24,6 @@ def make_keys(site: Site) -> dict[tuple[str, str], ids.Address]:
     """Make all keystores of the plant; return (owner, role) -> address."""
     owners = [BUILDER, DEPLOYER, *((party.name, role) for party in PARTIES for role in ROLES)]
     return {(owner, role): _make(site.keystore(owner, role)) for owner, role in owners}
-
-
-def make_device_key(path: Path, *, kind: str = "ed25519") -> None:
-    """Write a device's private key (PEM, PKCS 8): `ed25519` or `p256`."""
-    key = (
-        ed25519.Ed25519PrivateKey.generate()
-        if kind == "ed25519"
-        else ec.generate_private_key(ec.SECP256R1())
-    )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_secret(path, pem.decode())
 
 
 def password_file(keystore: Path) -> Path:
