@@ -1,0 +1,338 @@
+"""The agent: considers each order once, from its own checks, and says what its organisation says."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from ledger_service import ports
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Refuse
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, RELEASES_PURCHASE, SETTLED, Status
+from ledger_service.domain.order import Content
+from ledger_service.domain.result import SALT_BYTES, Reason, ResultDocument
+from ledger_service.domain.statement import Statement
+from ledger_service.domain.units import format_time
+from validators.agent.check import Checker
+from validators.agent.desk import Decision
+from validators.agent.entries import Place, approval, asked, seen, verdict
+from validators.agent.pen import Pen
+from validators.agent.registry import Registry
+from validators.agent.source import Source, SourceDown, announced
+from validators.journal.book import Book
+from validators.journal.memory import SignedVerdict
+from validators.rules.case import Announced, Ask, CannotSay, Case, Refusal, Refused
+from validators.rules.policy import Policy, Ruling, has_gap, judge
+
+AT_ONCE = 8
+RELEASED = RELEASES_PURCHASE | {Status.COMPLETED, Status.CANCELLED}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An order checked here and now, for a person: what the rules say, what the chain would say."""
+
+    case: Case
+    ruling: Ruling
+    gap: bool
+    doomed: errors.CallReverted | None
+
+
+class Agent:
+    """One organisation's judgement."""
+
+    def __init__(
+        self,
+        *,
+        organisation: int,
+        ledger: ports.Ledger,
+        registry: Registry,
+        checker: Checker,
+        source: Source,
+        pen: Pen,
+        book: Book,
+        policy: Policy,
+        clock: ports.Clock,
+    ) -> None:
+        self.organisation = organisation
+        self._ledger = ledger
+        self._registry = registry
+        self._checker = checker
+        self._source = source
+        self._pen = pen
+        self._book = book
+        self._policy = policy
+        self._clock = clock
+        self._busy: set[ids.OrderId] = set()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._unrecalled: set[ids.OrderId] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Say whether orders are being considered, so that the cursors must not move on."""
+        return bool(self._busy)
+
+    async def consider(self, item: Announced) -> None:
+        """Judge an order that the service told of, once, and say so on chain.
+
+        Raises nothing for what an order, a node or the service does: what cannot be judged yet
+        stands in the journal as open.
+        """
+        try:
+            self._checker.order_id(item)  # before anything is remembered under this id
+        except CannotSay as exc:
+            log.warning("not an order", order=item.order.hex(), why=str(exc))
+            return
+        await self._once(item.order, item.content, lambda: self._consider(item))
+
+    async def learn(self, order: ids.OrderId, content: Content) -> None:
+        """Judge an order that stands on chain, or in the journal as open; fetch what belongs to it."""
+        await self._once(order, content, lambda: self._learn(order, content))
+
+    async def _once(
+        self, order: ids.OrderId, content: Content, judge_it: Callable[[], Awaitable[None]]
+    ) -> None:
+        if order in self._busy or self._book.memory.known(order):
+            return
+        self._busy.add(order)
+        try:
+            async with self._slots:
+                await judge_it()
+        except CannotSay as exc:
+            self._put_off(order, content, str(exc), later=exc.later)
+        except errors.LedgerError as exc:
+            self._put_off(order, content, str(exc), later=True)
+        except Exception:
+            log.exception("a check failed by itself", order=order.hex())
+            self._put_off(order, content, "an error of the agent", later=True)
+        finally:
+            self._busy.discard(order)
+
+    async def _learn(self, order: ids.OrderId, content: Content) -> None:
+        bare = Announced(order, content, b"", b"")
+        place = await self._place(bare)
+        try:
+            document, envelope = await asyncio.gather(
+                self._source.document(order), self._source.envelope(content.evidence)
+            )
+        except errors.NotFound:
+            if not place.spoken:
+                raise
+            self._recall(bare, place)
+            return
+        await self._consider(Announced(order, content, document, envelope))
+
+    async def review(self, order: ids.OrderId) -> Review:
+        """Check a pending order once more, as it is now. Raise NotFound, Refused, CannotSay."""
+        item = self._pending(order)
+        place = await self._place(item)
+        case, doomed = await asyncio.gather(
+            self._checker.check(item), self._pen.try_out(approval(item, place.seat, bytes(32)))
+        )
+        ruling = judge(case, self._policy, self._book.memory)
+        return Review(case, ruling, has_gap(case, self._book.memory), doomed)
+
+    async def decide(self, order: ids.OrderId, decision: Decision) -> None:
+        """Sign a person's decision. What the rules refuse, nobody approves.
+
+        Raise NotFound, Refused, CannotSay, CallReverted, ChainError.
+        """
+        item = self._pending(order)
+        place = await self._place(item)
+        if not decision.approve:
+            refusal = Refusal(Reason.OTHER, decision.text)
+            await self._refuse(item, place, refusal, None, by=decision.by)
+            return
+        review = await self.review(order)
+        if isinstance(review.ruling, Refusal):
+            raise Refused(review.ruling.reason, review.ruling.text)
+        if review.doomed is not None:
+            raise review.doomed
+        await self._approve(item, place, review.case, by=decision.by)
+
+    async def hand_in(self, order: ids.OrderId) -> None:
+        """Hand in an approval's result document, if it is not there yet; a failure is tried again."""
+        document = self._book.memory.results.get(order)
+        if document is None:
+            return
+        try:
+            await self._source.hand_in(order, self.organisation, document)
+        except (errors.NotFound, SourceDown) as exc:
+            log.warning("result not handed in", order=order.hex(), why=str(exc))
+            return
+        self._book.write({"kind": "handed", "order": order.hex()})
+
+    async def _consider(self, item: Announced) -> None:
+        place = await self._place(item)
+        if place.spoken:
+            self._recall(item, place)
+            return
+        if self._unrecalled:
+            raise CannotSay("What we said before is still being recalled.", later=True)
+        outcome, doomed = await asyncio.gather(
+            self._check(item), self._pen.try_out(approval(item, place.seat, bytes(32)))
+        )
+        memory = self._book.memory
+        if isinstance(outcome, Refused):
+            await self._refuse(item, place, outcome.refusal, outcome.claim)
+            return
+        ruling = judge(outcome, self._policy, memory)
+        if has_gap(outcome, memory):
+            log.warning("gap", order=item.order.hex(), sequence=outcome.claim.sequence)
+        if isinstance(ruling, Refusal):
+            await self._refuse(item, place, ruling, outcome.claim)
+        elif doomed is not None:
+            self._close(item.order, f"It cannot be approved. {doomed}", failed=True)
+        elif isinstance(ruling, Ask):
+            self._ask(item, outcome, ruling)
+        else:
+            await self._approve(item, place, outcome)
+
+    async def _check(self, item: Announced) -> Case | Refused:
+        try:
+            return await self._checker.check(item)
+        except Refused as exc:
+            return exc
+
+    async def _place(self, item: Announced) -> Place:
+        """Find our seat, and demand that there is still something to say. Raise CannotSay."""
+        version, word = await asyncio.gather(
+            self._registry.version(item.content.asset_version), self._ledger.word(item.order)
+        )
+        if version is None:
+            raise CannotSay("Our node knows no such asset version.", later=True)
+        if self.organisation not in version.seats:
+            raise CannotSay("We have no seat.", later=False)
+        place = Place(version.seats.index(self.organisation), word)
+        if place.spoken:
+            if not self._book.memory.known(item.order):
+                self._unrecalled.add(item.order)
+            return place
+        if word.status in SETTLED:
+            raise CannotSay(f"It is {word.status.title}.", later=False)
+        if item.content.deadline <= self._clock.now().timestamp():
+            raise CannotSay("Its deadline has passed.", later=False)
+        return place
+
+    def _recall(self, item: Announced, place: Place) -> None:
+        """Write down a verdict of ours that the chain has and the journal has not."""
+        claim = self._claim(item) if item.envelope else None
+        entry = {
+            **verdict(item, "approve" if place.approved else "refuse", claim, place),
+            "at": format_time(self._clock.now()),
+            "by": "the chain",
+        }
+        ended: list[dict[str, Any]] = []
+        if place.word.status in MAY_TRY_AGAIN:
+            ended = [{"kind": "ended", "order": item.order.hex()}]
+        log.warning("recalled from the chain", order=item.order.hex(), verdict=entry["verdict"])
+        self._book.write(seen(item, claim), entry, *ended)
+        self._unrecalled.discard(item.order)
+
+    def _claim(self, item: Announced) -> Statement | None:
+        try:
+            return self._checker.statement(item)
+        except Refused:
+            return None  # we refused it for that
+
+    async def _approve(
+        self, item: Announced, place: Place, case: Case, *, by: str = "rules"
+    ) -> None:
+        document = ResultDocument(
+            salt=secrets.token_bytes(SALT_BYTES),
+            organisation=self.organisation,
+            order=item.order,
+            score=case.recomputed,
+            runtime=case.runtime,
+            agreement=case.agreement.value,
+        )
+        entry = {
+            **verdict(item, "approve", case.claim, place),
+            "by": by,
+            "at": format_time(self._clock.now()),
+            "score": case.recomputed,
+            "class": case.agreement.value,
+            "gap": has_gap(case, self._book.memory),
+            "result": document.dumps().decode(),
+        }
+        call = approval(item, place.seat, document.digest())
+        signed = self._pen.sign("approve", item.order, call, seen(item, case.claim), entry)
+        log.info("approved", order=item.order.hex(), by=by, agreement=case.agreement.value)
+        await self._send(signed)
+        await self.hand_in(item.order)
+
+    async def _refuse(
+        self,
+        item: Announced,
+        place: Place,
+        refusal: Refusal,
+        claim: Statement | None,
+        *,
+        by: str = "rules",
+    ) -> None:
+        detail = hashlib.sha256(refusal.text.encode()).digest()
+        call = Refuse(item.content, place.seat, int(refusal.reason), detail)
+        doomed = await self._pen.try_out(call)
+        if doomed is not None:
+            self._close(item.order, f"It cannot be refused. {doomed}", failed=True)
+            return
+        entry = {
+            **verdict(item, "refuse", claim, place),
+            "by": by,
+            "at": format_time(self._clock.now()),
+            "reason": refusal.reason.name,
+            "text": refusal.text,
+        }
+        known = [] if claim is None else [seen(item, claim)]
+        signed = self._pen.sign("refuse", item.order, call, *known, entry)
+        log.warning(
+            "refused", order=item.order.hex(), by=by, reason=refusal.reason.name, why=refusal.text
+        )
+        await self._send(signed)
+
+    async def _send(self, signed: SignedVerdict) -> None:
+        """Send; it is in the journal, so a node that is away costs time and nothing else."""
+        try:
+            await self._pen.broadcast(signed)
+        except errors.ChainError as exc:
+            log.warning("not sent yet", order=signed.order.hex(), why=str(exc))
+
+    def _ask(self, item: Announced, case: Case, ask: Ask) -> None:
+        entry = {
+            **asked(item, case, ask),
+            "at": format_time(self._clock.now()),
+            "gap": has_gap(case, self._book.memory),
+        }
+        self._book.write(seen(item, case.claim), entry)
+        log.warning("waits for a person", order=item.order.hex(), why=ask.text)
+
+    def _put_off(self, order: ids.OrderId, content: Content, why: str, *, later: bool) -> None:
+        memory = self._book.memory
+        if not later:
+            log.info("nothing to say", order=order.hex(), why=why)
+            if order in memory.open:
+                self._close(order, why)
+            return
+        log.warning("no verdict yet", order=order.hex(), why=why)
+        if order not in memory.open and not memory.known(order):
+            fields = content.as_json()
+            self._book.write({"kind": "open", "order": order.hex(), "content": fields})
+
+    def _close(self, order: ids.OrderId, why: str, *, failed: bool = False) -> None:
+        if failed:
+            log.error("no verdict", order=order.hex(), why=why)
+        self._book.write({"kind": "closed", "order": order.hex(), "why": why, "failed": failed})
+
+    def _pending(self, order: ids.OrderId) -> Announced:
+        entry = self._book.memory.pending.get(order)
+        if entry is None:
+            raise errors.NotFound("It does not wait for a person.", order=order.hex())
+        return announced(entry)

@@ -1,0 +1,97 @@
+"""What the agent writes into its journal about an order, and where it stands with one."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ledger_service.domain import ids
+from ledger_service.domain.calls import Approve
+from ledger_service.domain.facts import OrderWord
+from ledger_service.domain.lifecycle import RELEASES_PURCHASE, Status
+from ledger_service.domain.statement import Statement
+from ledger_service.domain.units import format_time
+from validators.rules.case import Announced, Ask, Case
+
+RELEASED = RELEASES_PURCHASE | {Status.COMPLETED, Status.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where we stand with an order: our seat, and what of ours is on chain already."""
+
+    seat: int
+    word: OrderWord
+
+    @property
+    def approved(self) -> bool:
+        """Say whether our approval is on chain."""
+        return bool(self.word.approved >> self.seat & 1)
+
+    @property
+    def refused(self) -> bool:
+        """Say whether our refusal is on chain. Of a released order the bit is a wish to cancel."""
+        against = bool(self.word.against >> self.seat & 1)
+        return against and not self.approved and self.word.status not in RELEASED
+
+    @property
+    def spoken(self) -> bool:
+        """Say whether we have nothing more to say."""
+        return self.approved or self.refused
+
+
+def approval(item: Announced, seat: int, digest: bytes) -> Approve:
+    """Return the call that approves an order with this result digest."""
+    return Approve((item.content,), (seat,), (ids.ResultDigest(digest),))
+
+
+def asked(item: Announced, case: Case, ask: Ask) -> dict[str, Any]:
+    """Return what is kept of an order that waits for a person: all that is needed to check it again."""
+    return {
+        "kind": "asked",
+        "order": item.order.hex(),
+        "why": ask.text,
+        "asset": case.claim.asset,
+        "failureMode": case.claim.failure_mode,
+        "cost": case.content.cost,
+        "currency": case.document.cost.currency,
+        "deadline": format_time(datetime.fromtimestamp(case.content.deadline, UTC)),
+        "content": item.content.as_json(),
+        "document": base64.b64encode(item.document).decode(),
+        "envelope": base64.b64encode(item.envelope).decode(),
+    }
+
+
+def verdict(item: Announced, word: str, claim: Statement | None, place: Place) -> dict[str, Any]:
+    """Return what is remembered of a verdict; its result, reason and time are added by who gives it."""
+    entry: dict[str, Any] = {
+        "kind": "verdict",
+        "order": item.order.hex(),
+        "verdict": word,
+        "evidence": item.content.evidence.hex(),
+        "seat": place.seat,
+        "content": item.content.as_json(),
+    }
+    if claim is not None:
+        entry["episode"] = [claim.asset, claim.detector.hex(), claim.failure_mode]
+        entry["windowEnd"] = claim.window.end.isoformat()
+    return entry
+
+
+def seen(item: Announced, claim: Statement | None) -> dict[str, Any]:
+    """Return what is remembered of a statement that its device signed; what the chain has, if none."""
+    entry = {
+        "kind": "seen",
+        "evidence": item.content.evidence.hex(),
+        "dataset": item.content.dataset_root.hex(),
+    }
+    if claim is None:
+        return entry
+    return {
+        **entry,
+        "device": claim.device.hex(),
+        "sequence": claim.sequence,
+        "previous": claim.previous.hex() if claim.previous else None,
+    }

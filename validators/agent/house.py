@@ -1,0 +1,284 @@
+"""The house: what an agent does beside judging. Learning of orders, and everything that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from ledger_service import ports
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Complete, Refuse
+from ledger_service.domain.facts import Fact, Moved, Proposed
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, RELEASES_PURCHASE, SETTLED, Status
+from ledger_service.domain.order import Content, order_id
+from ledger_service.domain.result import Reason
+from ledger_service.domain.units import format_time
+from validators.agent.agent import Agent
+from validators.agent.desk import Desk
+from validators.agent.loops import forever
+from validators.agent.pen import Pen
+from validators.agent.source import CloseOut, Source, announced, close_out
+from validators.agent.watch import Watcher
+from validators.journal.book import Book
+from validators.rules.case import CannotSay, Refused
+from validators.rules.policy import Policy
+
+FEED_WAIT_SECONDS = 20.0
+FEED_PERIOD = 0.0
+DESK_PERIOD = 0.25
+TEND_PERIOD = 0.5
+FIRST_RETRY = timedelta(seconds=1)
+MAX_DOUBLINGS = 6
+QUIET_BLOCKS = 100
+COMPLETABLE = RELEASES_PURCHASE | {Status.CONTESTED}
+
+log = structlog.get_logger()
+
+
+class House:
+    """Runs one agent."""
+
+    def __init__(
+        self,
+        *,
+        agent: Agent,
+        pen: Pen,
+        ledger: ports.Ledger,
+        source: Source,
+        book: Book,
+        desk: Desk,
+        policy: Policy,
+        clock: ports.Clock,
+        first_block: int,
+        prepare: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`prepare` returns when chain and key are what they must be; `first_block`: deployment's."""
+        self._agent = agent
+        self._pen = pen
+        self._ledger = ledger
+        self._source = source
+        self._book = book
+        self._desk = desk
+        self._policy = policy
+        self._clock = clock
+        self._prepare = prepare
+        block = book.memory.block
+        self._watcher = Watcher(ledger, first_block if block is None else block + 1, self._take)
+        self._after = book.memory.feed
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._retries: dict[ids.OrderId, tuple[int, datetime]] = {}
+
+    async def run(self) -> None:
+        """Run until cancelled. What the chain says of us is read before anything new is judged."""
+        await self.start()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(forever("feed", self.read_feed, period=FEED_PERIOD))
+            group.create_task(forever("chain", self.follow, period=TEND_PERIOD))
+            group.create_task(forever("desk", self.read_desk, period=DESK_PERIOD))
+            group.create_task(forever("tend", self.tend, period=TEND_PERIOD))
+
+    async def start(self) -> None:
+        """Get ready: chain and key, nonces, transactions that were not mined, blocks not read."""
+        await self._prepare()
+        await self._pen.ready()
+        await self._pen.reconcile(at_start=True)
+        await self._watcher.scan()
+        await self.drain()
+        log.info("agent runs", organisation=self._agent.organisation, block=self._watcher.position)
+
+    async def drain(self) -> None:
+        """Wait for everything that is being judged."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def stop(self) -> None:
+        """Cancel what is being judged; the journal knows what is open."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def read_feed(self) -> None:
+        """Read one page of the feed. Raise SourceDown."""
+        page = await self._source.feed(self._after, FEED_WAIT_SECONDS)
+        for item in page.items:
+            self._take_line(item)
+        self._after = page.next
+
+    async def follow(self) -> None:
+        """Read the chain at each new head, for ever. Raise ChainError."""
+        async for _ in self._ledger.heads():
+            await self._watcher.scan()
+
+    async def read_desk(self) -> None:
+        """Sign the decisions that lie on the desk."""
+        for order, decision in self._desk.read():
+            try:
+                await self._agent.decide(order, decision)
+            except errors.ChainError as exc:
+                if not isinstance(exc, errors.CallReverted):
+                    raise  # the decision stays until the node is back
+                self._decline(order, str(exc))
+            except (errors.NotFound, errors.Conflict, Refused, CannotSay) as exc:
+                self._decline(order, str(exc))
+            self._desk.clear(order)
+
+    async def tend(self) -> None:
+        """Look after everything that waits. Raise ChainError."""
+        self._try_open()
+        for order in tuple(self._book.memory.results):
+            await self._hand_in(order)
+        self._remind()
+        self._save_cursors()
+        await self._pen.reconcile()
+        for entry in tuple(self._book.memory.work.values()):
+            await self._complete(close_out(entry))
+        for entry in tuple(self._book.memory.unproposed.values()):
+            await self._take_back(entry)
+
+    async def _take(self, fact: Fact) -> None:
+        """Take a fact of the chain."""
+        event = fact.event
+        if isinstance(event, Proposed) and not self._book.memory.known(event.order):
+            self._spawn(self._agent.learn(event.order, event.content))
+        if isinstance(event, Moved) and event.status in SETTLED:
+            self._settled(event.order, event.status)
+
+    def _settled(self, order: ids.OrderId, status: Status) -> None:
+        memory = self._book.memory
+        if order in memory.pending or order in memory.open:
+            entry = {"kind": "closed", "order": order.hex(), "why": f"It is {status.title}."}
+            self._book.write(entry)
+        elif status in MAY_TRY_AGAIN and memory.approved(order):
+            self._book.write({"kind": "ended", "order": order.hex()})
+
+    def _take_line(self, item: dict[str, Any]) -> None:
+        """Take a line of the feed; one that is none is told of and passed over."""
+        try:
+            if item["kind"] == "order":
+                self._spawn(self._agent.consider(announced(item)))
+            elif item["kind"] == "close-out":
+                self._note_work(close_out(item))
+        except (KeyError, TypeError, errors.UnknownField) as exc:
+            log.warning("not a line of the feed", found=str(item)[:200], why=repr(exc))
+
+    def _note_work(self, work: CloseOut) -> None:
+        memory = self._book.memory
+        if work.order in memory.work or ("complete", work.order) in memory.purposes:
+            return
+        if order_id(work.content, self._ledger.orders) != work.order:
+            log.warning("close-out of another order", order=work.order.hex())
+            return
+        fields = {"outcome": int(work.outcome), "closeOut": work.digest.hex()}
+        content = work.content.as_json()
+        entry = {"kind": "work", "order": work.order.hex(), "content": content, **fields}
+        self._book.write(entry)
+
+    async def _complete(self, work: CloseOut) -> None:
+        """Sign a close-out if we are the host and the order can be completed."""
+        if not self._is_due(work.order):
+            return
+        if await self._host(work.content) != self._agent.organisation:
+            self._drop(work.order, "")
+            return
+        word = await self._ledger.word(work.order)
+        if word.status not in COMPLETABLE:
+            if word.status in SETTLED:
+                self._drop(work.order, f"It is {word.status.title}.")
+            return
+        call = Complete(work.content, work.outcome, work.digest)
+        doomed = await self._pen.try_out(call)
+        if doomed is not None:
+            self._drop(work.order, str(doomed))
+            return
+        log.info("completed", order=work.order.hex(), outcome=work.outcome.name)
+        await self._pen.broadcast(self._pen.sign("complete", work.order, call))
+
+    async def _host(self, content: Content) -> int | None:
+        """Return who may complete: the version's host, or the asset's present one if it left."""
+        version = await self._ledger.version(content.asset_version)
+        if version is None:
+            return None
+        if await self._ledger.organisation(version.host) is not None:
+            return version.host
+        current = await self._ledger.current_version(version.asset)
+        return current.host if current is not None else None
+
+    def _drop(self, order: ids.OrderId, why: str) -> None:
+        if why:
+            log.error("not completed", order=order.hex(), why=why)
+        self._book.write({"kind": "dropped", "order": order.hex(), "why": why})
+
+    async def _take_back(self, entry: dict[str, Any]) -> None:
+        """Refuse what was approved and not proposed in time: it must not lie about, signed."""
+        age = self._clock.now() - datetime.fromisoformat(entry["at"])
+        if age < timedelta(minutes=self._policy.not_proposed_minutes):
+            return
+        order = ids.OrderId(bytes.fromhex(entry["order"]))
+        if (await self._ledger.word(order)).status is not Status.NONE:
+            self._book.write({"kind": "proposed", "order": entry["order"]})
+            return
+        text = f"not proposed within {self._policy.not_proposed_minutes} minutes"
+        detail = hashlib.sha256(text.encode()).digest()
+        content = Content.from_json(entry["content"])
+        call = Refuse(content, entry["seat"], int(Reason.NOT_PROPOSED), detail)
+        doomed = await self._pen.try_out(call)
+        if doomed is not None:
+            self._book.write({"kind": "ended", "order": entry["order"], "why": str(doomed)})
+            return
+        log.warning("approval taken back", order=entry["order"], why=text)
+        await self._pen.broadcast(self._pen.sign("unapprove", order, call))
+
+    async def _hand_in(self, order: ids.OrderId) -> None:
+        if self._is_due(order):
+            await self._agent.hand_in(order)
+
+    def _try_open(self) -> None:
+        for order, entry in tuple(self._book.memory.open.items()):
+            if self._is_due(order):
+                self._spawn(self._agent.learn(order, Content.from_json(entry["content"])))
+
+    def _is_due(self, order: ids.OrderId) -> bool:
+        """Say whether to try again now: after 1, 2, 4, ... 64 seconds."""
+        now = self._clock.now()
+        tries, due = self._retries.get(order, (0, now + FIRST_RETRY))
+        if tries and now < due:
+            return False
+        wait = FIRST_RETRY * int(2 ** min(tries, MAX_DOUBLINGS))
+        self._retries[order] = (tries + 1, now + wait)
+        return True
+
+    def _remind(self) -> None:
+        now = self._clock.now()
+        for entry in tuple(self._book.memory.pending.values()):
+            last = datetime.fromisoformat(entry.get("reminded", entry["at"]))
+            if now - last >= timedelta(minutes=self._policy.remind_minutes):
+                fields = {name: entry[name] for name in ("order", "asset", "why", "deadline")}
+                log.warning("still waits for a person", since=entry["at"], **fields)
+                self._book.write(
+                    {"kind": "reminded", "order": entry["order"], "at": format_time(now)}
+                )
+
+    def _decline(self, order: ids.OrderId, why: str) -> None:
+        log.error("decision not signed", order=order.hex(), why=why)
+        self._book.write({"kind": "declined", "order": order.hex(), "why": why})
+
+    def _save_cursors(self) -> None:
+        """Move the cursors on while nothing is under way; what was read twice is judged once."""
+        memory = self._book.memory
+        if self._agent.busy or self._tasks:
+            return
+        if self._after != memory.feed:
+            self._book.write({"kind": "feed", "next": self._after})
+        behind = self._watcher.position - (memory.block or 0)
+        if behind >= QUIET_BLOCKS or (memory.block is None and behind > 0):
+            self._book.write({"kind": "block", "number": self._watcher.position})
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

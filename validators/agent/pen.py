@@ -1,0 +1,173 @@
+"""The pen: one key, one nonce counter, one journal. What is signed is stored before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from ledger_service import ports
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Sent
+from ledger_service.domain.units import format_time
+from validators.agent import voice
+from validators.agent.voice import Spoken
+from validators.journal.book import Book
+from validators.journal.memory import SignedVerdict
+
+RESEND_AFTER = timedelta(seconds=3)
+MAX_DOUBLINGS = 6
+LOST_AFTER = timedelta(seconds=30)
+VERDICTS = frozenset({"approve", "refuse"})
+
+log = structlog.get_logger()
+
+
+class Pen:
+    """Signs, stores, sends, sends again, and finds out what became of it."""
+
+    def __init__(
+        self,
+        *,
+        ledger: ports.Ledger,
+        send: Callable[[bytes], Awaitable[Sent]],
+        signer: ports.Signer,
+        book: Book,
+        clock: ports.Clock,
+    ) -> None:
+        """`send` gives raw bytes to nodes; `ledger` is what is believed about the chain."""
+        self._ledger = ledger
+        self._send = send
+        self._signer = signer
+        self._book = book
+        self._clock = clock
+        self._mined: int | None = None
+        self._sends: dict[ids.TxHash, tuple[int, datetime]] = {}
+
+    @property
+    def address(self) -> ids.Address:
+        """Return the key's address."""
+        return self._signer.address
+
+    async def ready(self) -> None:
+        """Ask where the chain's nonce stands. Comes before the first signature."""
+        self._mined = await self._ledger.nonce(self.address)
+
+    async def try_out(self, call: Spoken) -> errors.CallReverted | None:
+        """Return why the contract would refuse the call now, None if it would not."""
+        try:
+            await self._ledger.simulate(call, self.address)
+        except errors.CallReverted as exc:
+            return exc
+        return None
+
+    def sign(
+        self, purpose: str, order: ids.OrderId, call: Spoken, *entries: dict[str, Any]
+    ) -> SignedVerdict:
+        """Take the nonce, sign, and write it down together with `entries`, without any await between.
+
+        Raise Conflict if there is a signature for this purpose, or another verdict on the order.
+        """
+        taken = self._book.memory.purposes
+        rivals = VERDICTS if purpose in VERDICTS else {purpose}
+        if any((rival, order) in taken for rival in rivals):
+            raise errors.Conflict("It was signed before.", order=order.hex(), purpose=purpose)
+        return self._sign(purpose, order, call, *entries)
+
+    async def broadcast(self, signed: SignedVerdict) -> Sent:
+        """Give stored bytes to the nodes. A failure is logged: they are sent again later."""
+        count, _ = self._sends.get(signed.hash, (0, None))
+        self._sends[signed.hash] = (count + 1, self._clock.now())
+        outcome = await self._send(signed.raw)
+        if outcome not in {Sent.ACCEPTED, Sent.KNOWN}:
+            log.warning(
+                "not taken",
+                order=signed.order.hex(),
+                purpose=signed.purpose,
+                nonce=signed.nonce,
+                outcome=outcome.value,
+            )
+        return outcome
+
+    async def reconcile(self, *, at_start: bool = False) -> bool:
+        """Compare what was signed with the chain; send again what is missing. Raise ChainError."""
+        unmined = sorted(self._book.memory.unmined.values(), key=lambda signed: signed.nonce)
+        if not unmined:
+            return False
+        self._mined = await self._ledger.nonce(self.address)
+        final = (await self._ledger.head()).number - self._ledger.finality_depth
+        for signed in unmined:
+            await self._settle(signed, final, at_start=at_start)
+        return False
+
+    async def _settle(self, signed: SignedVerdict, final: int, *, at_start: bool) -> None:
+        receipt = await self._ledger.receipt(signed.hash)
+        if receipt is not None and receipt.block > final:
+            return
+        if receipt is not None and receipt.succeeded:
+            self._end(signed, succeeded=True)
+        elif receipt is not None:
+            why = await self.try_out(voice.load(signed.call))
+            self._end(signed, succeeded=False, why=f"It was mined and reverted. {why or ''}")
+        elif self._is_lost(signed):
+            await self._again(signed)
+        elif at_start or self._is_due(signed):
+            await self.broadcast(signed)
+
+    async def _again(self, signed: SignedVerdict) -> None:
+        """Another transaction of this key took the nonce: say the same once more, if it still can be."""
+        call = voice.load(signed.call)
+        why = await self.try_out(call)
+        if why is not None:
+            done = why.fields.get("why") == "Voted"  # it is on chain by an earlier signature
+            self._end(signed, succeeded=done, why=f"Another transaction took its nonce. {why}")
+            return
+        log.warning("nonce taken, signed anew", order=signed.order.hex(), nonce=signed.nonce)
+        await self.broadcast(self._sign(signed.purpose, signed.order, call))
+
+    def _sign(
+        self, purpose: str, order: ids.OrderId, call: Spoken, *entries: dict[str, Any]
+    ) -> SignedVerdict:
+        assert self._mined is not None, "ready() comes first"
+        nonce = max(self._book.memory.next_nonce, self._mined)
+        signed = self._signer.sign(self._ledger.prepare(call), nonce)
+        entry = {
+            "kind": "signed",
+            "purpose": purpose,
+            "order": order.hex(),
+            "nonce": nonce,
+            "hash": signed.hash.hex(),
+            "raw": signed.raw.hex(),
+            "call": voice.dump(call),
+            "at": format_time(self._clock.now()),
+        }
+        self._book.write(*entries, entry)
+        return self._book.memory.unmined[purpose, order]
+
+    def _end(self, signed: SignedVerdict, *, succeeded: bool, why: str = "") -> None:
+        self._sends.pop(signed.hash, None)
+        self._book.write(
+            {
+                "kind": "mined",
+                "purpose": signed.purpose,
+                "order": signed.order.hex(),
+                "hash": signed.hash.hex(),
+                "succeeded": succeeded,
+                "why": why,
+            }
+        )
+        if not succeeded:
+            log.error("without effect", order=signed.order.hex(), purpose=signed.purpose, why=why)
+
+    def _is_lost(self, signed: SignedVerdict) -> bool:
+        # Believed late, when a rewrite of the chain that brings it back is unlikely.
+        assert self._mined is not None
+        age = self._clock.now() - datetime.fromisoformat(signed.at)
+        return signed.nonce < self._mined and age > LOST_AFTER
+
+    def _is_due(self, signed: SignedVerdict) -> bool:
+        count, last = self._sends.get(signed.hash, (0, None))
+        wait = RESEND_AFTER * int(2 ** min(max(count - 1, 0), MAX_DOUBLINGS))
+        return last is None or self._clock.now() > last + wait

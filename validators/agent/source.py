@@ -1,0 +1,172 @@
+"""Where the agent reads from: the service's HTTP API. Fast, and not believed in anything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import httpx
+
+from ledger_service.domain import errors, ids
+from ledger_service.domain.lifecycle import Outcome
+from ledger_service.domain.order import Content
+from validators.rules.case import Announced
+
+TIMEOUT = httpx.Timeout(10.0, read=40.0)
+NOT_FOUND = 404
+
+
+class SourceDown(errors.LedgerError):
+    """The service does not answer, or not as its API says."""
+
+    code = "AG01"
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the feed; ask again with `next`."""
+
+    items: list[dict[str, Any]]
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseOut:
+    """The end of the work as a technician reported it; `digest` is of the report."""
+
+    order: ids.OrderId
+    content: Content
+    outcome: Outcome
+    digest: bytes
+
+
+class Source(Protocol):
+    """What the agent needs of a service. Every method may raise SourceDown, NotFound."""
+
+    async def feed(self, after: int, wait: float) -> Page:
+        """Return announcements behind a sequence, waiting up to `wait` seconds for the first."""
+
+    async def envelope(self, evidence: ids.EvidenceId) -> bytes:
+        """Return the DSSE envelope of a piece of evidence."""
+
+    async def document(self, order: ids.OrderId) -> bytes:
+        """Return an order's document."""
+
+    def file(self, evidence: ids.EvidenceId, path: str) -> AsyncIterator[bytes]:
+        """Stream a file of a dataset."""
+
+    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
+        """Hand in a result document."""
+
+
+class HttpSource:
+    """The service's API under a bearer token of this organisation."""
+
+    def __init__(
+        self, url: str, token: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+        self._client = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=TIMEOUT, transport=transport
+        )
+
+    async def feed(self, after: int, wait: float) -> Page:
+        """Return announcements behind a sequence, and where to go on."""
+        answer = await self._get("/v1/feed", {"after": after, "wait": wait})
+        try:
+            fields = answer.json()
+            return Page(list(fields["items"]), int(fields["next"]))
+        except (ValueError, KeyError, TypeError) as exc:
+            raise SourceDown("Not a feed.") from exc
+
+    async def envelope(self, evidence: ids.EvidenceId) -> bytes:
+        """Return the DSSE envelope of a piece of evidence."""
+        return (await self._get(f"/v1/evidence/{evidence.hex()}/envelope")).content
+
+    async def document(self, order: ids.OrderId) -> bytes:
+        """Return an order's document."""
+        answer = await self._get(f"/v1/orders/{order.hex()}")
+        try:
+            return _base64(answer.json()["document"])
+        except (ValueError, KeyError, TypeError, errors.UnknownField) as exc:
+            raise SourceDown("Not an order.") from exc
+
+    async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncIterator[bytes]:
+        """Stream a file of a dataset. An end before the announced length is SourceDown."""
+        url = f"/v1/evidence/{evidence.hex()}/files/{quote(path)}"
+        try:
+            async with self._client.stream("GET", url) as answer:
+                _check(answer, path)
+                async for chunk in answer.aiter_raw():
+                    yield chunk
+        except httpx.HTTPError as exc:
+            raise SourceDown(repr(exc)) from exc
+
+    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
+        """Hand in a result document; the same again is no error."""
+        url = f"/v1/orders/{order.hex()}/results/{organisation}"
+        headers = {"Content-Type": "application/json"}
+        try:
+            answer = await self._client.put(url, content=document, headers=headers)
+        except httpx.HTTPError as exc:
+            raise SourceDown(repr(exc)) from exc
+        _check(answer, url)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, query: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            answer = await self._client.get(path, params=query)
+        except httpx.HTTPError as exc:
+            raise SourceDown(repr(exc)) from exc
+        _check(answer, path)
+        return answer
+
+
+def announced(item: dict[str, Any]) -> Announced:
+    """Read a line `order` of the feed, or an entry of the journal. Raise UnknownField."""
+    try:
+        body = item.get("body", item)
+        return Announced(
+            order=ids.OrderId(ids.parse32(item["order"])),
+            content=Content.from_json(body["content"]),
+            document=_base64(body["document"]),
+            envelope=_base64(body["envelope"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise errors.UnknownField("Not an announcement.", cause=repr(exc)) from exc
+
+
+def close_out(item: dict[str, Any]) -> CloseOut:
+    """Read a line `close-out` of the feed, or an entry of the journal. Raise UnknownField."""
+    try:
+        body = item.get("body", item)
+        return CloseOut(
+            order=ids.OrderId(ids.parse32(item["order"])),
+            content=Content.from_json(body["content"]),
+            outcome=Outcome(body["outcome"]),
+            digest=ids.parse32(body["closeOut"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise errors.UnknownField("Not a close-out.", cause=repr(exc)) from exc
+
+
+def _check(answer: httpx.Response, what: str) -> None:
+    if answer.status_code == NOT_FOUND:
+        raise errors.NotFound("The service does not have it.", found=what)
+    if not answer.is_success:
+        raise SourceDown(found=answer.status_code, path=what)
+
+
+def _base64(text: Any) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, TypeError, ValueError) as exc:
+        raise errors.UnknownField("Not base64.") from exc

@@ -1,0 +1,138 @@
+"""How an agent's matters look: plain lines for people, JSON for machines.
+
+Texts come from documents that somebody else wrote: what could move a terminal's cursor, or turn the
+direction of writing, is shown as a mark and never sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ledger_service.domain import ids, profile
+from ledger_service.domain.result import Reason
+from ledger_service.domain.units import format_time
+from validators.journal.memory import Memory
+from validators.rules.case import Case
+
+MARK = "\ufffd"
+WIDTH = 18
+PENDING = ("order", "asset", "failureMode", "cost", "currency", "why", "at", "deadline", "gap")
+
+
+def plain(value: object) -> str:
+    """Return a value as one line without control or formatting characters."""
+    return "".join(c if c.isprintable() else MARK for c in str(value))
+
+
+def case(found: Case) -> dict[str, Any]:
+    """Return what a person signs: all of it recomputed here."""
+    content, document, claim = found.content, found.document, found.claim
+    return {
+        "asset": claim.asset,
+        "failure mode": claim.failure_mode,
+        "our diagnosis": found.diagnosis,
+        "window": f"{format_time(claim.window.start)} to {format_time(claim.window.end)}",
+        "score claimed": str(profile.quantity(found.claimed).decimal()),
+        "score recomputed": str(profile.quantity(found.recomputed).decimal()),
+        "threshold": str(claim.threshold.decimal()),
+        "class": found.agreement.value,
+        "work": document.title,
+        "tasks": [f"{task.description} ({task.minutes} min)" for task in document.tasks],
+        "parts": [
+            f"{part.quantity} {part.unit} {part.number} {part.description} at {part.unit_price}"
+            for part in document.parts
+        ],
+        "supplier": f"{document.supplier.id} {document.supplier.name}",
+        "cost": f"{content.cost} {document.cost.currency} (minor units)",
+        "deadline": format_time(datetime.fromtimestamp(content.deadline, UTC)),
+        "attempt": content.attempt,
+        "evidence": content.evidence.hex(),
+        "dataset root": content.dataset_root.hex(),
+        "order digest": content.order_digest.hex(),
+        "asset version": content.asset_version.hex(),
+        "detector": content.detector.hex(),
+        "builder": ids.checksum(content.builder),
+    }
+
+
+def record(memory: Memory, order: ids.OrderId) -> dict[str, Any]:
+    """Return what the journal knows of an order."""
+    fields: dict[str, Any] = {"order": order.hex()}
+    verdict = memory.verdicts.get(order)
+    if verdict is not None:
+        names = ("verdict", "by", "at", "reason", "text", "score", "class", "gap", "content")
+        fields |= {name: verdict[name] for name in names if name in verdict}
+    if order in memory.pending:
+        fields |= {name: memory.pending[order].get(name) for name in (*PENDING, "declined")}
+    if order in memory.closed:
+        fields["closed"] = memory.closed[order]
+    fields["not mined"] = [s.purpose for key, s in memory.unmined.items() if key[1] == order]
+    fields["failures"] = [e["why"] for e in memory.failures if e["order"] == order.hex()]
+    return fields
+
+
+def fields(values: Mapping[str, Any], *, as_json: bool, indent: str = "") -> None:
+    """Print names and values, lists and objects below their name."""
+    if as_json:
+        print(json.dumps(values, indent=2, default=str))
+        return
+    for name, value in values.items():
+        match value:
+            case dict():
+                print(f"{indent}{name}")
+                fields(value, as_json=False, indent=indent + "  ")
+            case list():
+                print(f"{indent}{name:{WIDTH}} {'' if value else '-'}")
+                for item in value:
+                    print(f"{indent}  - {plain(item)}")
+            case _:
+                print(f"{indent}{name:{WIDTH}} {plain(value)}")
+
+
+def pending(entries: Iterable[dict[str, Any]], *, as_json: bool) -> None:
+    """Print the orders that wait for a person."""
+    found = [{name: entry.get(name) for name in (*PENDING, "declined")} for entry in entries]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    if not found:
+        print("no order waits for a person")
+    for entry in found:
+        print(
+            plain(
+                f"{entry['order']}  {entry['asset']}  {entry['failureMode']}  "
+                f"{entry['cost']} {entry['currency']}  until {entry['deadline']}"
+            )
+        )
+        print(plain(f"    since {entry['at']}: {entry['why']}"))
+        if entry["declined"]:
+            print(plain(f"    not signed when decided: {entry['declined']}"))
+
+
+def status(memory: Memory, *, running: bool, as_json: bool) -> None:
+    """Print what was done and what waits."""
+    said = Counter(entry["verdict"] for entry in memory.verdicts.values())
+    reasons = Counter(
+        Reason[entry["reason"]].title for entry in memory.verdicts.values() if "reason" in entry
+    )
+    fields(
+        {
+            "running": running,
+            "approved": said["approve"],
+            "refused": said["refuse"],
+            "reasons": dict(reasons),
+            "waiting for a person": len(memory.pending),
+            "not judged yet": len(memory.open),
+            "not mined yet": len(memory.unmined),
+            "results to hand in": len(memory.results),
+            "close-outs to sign": len(memory.work),
+            "feed read to": memory.feed,
+            "block read to": memory.block,
+            "failures": [f"{e['order'][:12]} {e['why']}" for e in memory.failures],
+        },
+        as_json=as_json,
+    )

@@ -1,0 +1,44 @@
+"""The book: journal file and memory as one, so that nothing is remembered that is not durable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ledger_service.domain import errors
+from validators.journal import file
+from validators.journal.memory import Memory
+
+
+class Book:
+    """The journal of the one agent that writes in this folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open. Raise InUse, BrokenLog."""
+        self._journal = file.Journal(folder)
+        self.memory = Memory(file.read(folder))
+
+    def write(self, *entries: dict[str, Any]) -> None:
+        """Make entries durable, all or none of them; then remember them."""
+        entry = entries[0] if len(entries) == 1 else {"kind": "together", "entries": entries}
+        self._journal.write(entry)
+        self.memory.note(entry)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._journal.close()
+
+
+class ReadBook(Book):
+    """The book of an agent that runs elsewhere: it can be read and not written."""
+
+    def __init__(self, folder: Path) -> None:  # no lock is taken, so the parent's is not run
+        """Read. Raise BrokenLog."""
+        self.memory = Memory(file.read(folder))
+
+    def write(self, *entries: dict[str, Any]) -> None:
+        """Raise InUse."""
+        raise errors.InUse("The journal is only read here.", found=len(entries))
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,98 @@
+"""The journal: one JSON object a line, fsynced before anything leaves. A torn last line is cut off."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ledger_service.domain import errors
+
+FILE_NAME = "journal.jsonl"
+TAIL_BYTES = 64 * 1024
+
+
+class Journal:
+    """Append-only file of one agent. One process writes; anybody with access may read."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open for writing. Raise InUse if another process does."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / FILE_NAME
+        self._file: BinaryIO = self._path.open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            self._file.close()
+            raise errors.InUse("Another agent runs in this folder.", folder=folder) from exc
+        whole = _whole_length(self._path)
+        if whole < self._path.stat().st_size:
+            os.truncate(self._path, whole)
+        _sync_folder(folder)
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append an entry; durable when it returns. A crash leaves the whole of it or nothing."""
+        self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def read(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the whole lines of a folder's journal. Raise BrokenLog for one that is no JSON object."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return  # torn by a crash: it was never acted upon
+            try:
+                entry = json.loads(line)
+            except ValueError as exc:
+                raise errors.BrokenLog(file=path, line=number) from exc
+            if not isinstance(entry, dict):
+                raise errors.BrokenLog(file=path, line=number)
+            yield entry
+
+
+def is_open(folder: Path) -> bool:
+    """Say whether an agent writes in this folder now."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _whole_length(path: Path) -> int:
+    """Return the length up to the last end of a line, read from the end."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - TAIL_BYTES)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the file's name durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

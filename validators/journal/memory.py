@@ -1,0 +1,211 @@
+"""What the agent remembers, built from its journal: verdicts, transactions, sequences, episodes.
+
+Kinds of entries, each with `kind`: `seen` (a statement that was checked), `open` (an order learned
+of and not judged yet), `asked` (waits for a person), `reminded`, `declined` (a person's decision
+that could not be signed), `verdict`, `signed`, `mined`, `handed` (the result document is with the
+service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
+nothing more from us), `work` (a close-out to sign), `dropped` (one that cannot be signed), `feed`,
+`block` (cursors), `together` (entries that are true only all at once).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ledger_service.domain import ids
+
+Episode = tuple[str, str, str]
+Approved = tuple[ids.EvidenceId, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedVerdict:
+    """A transaction of ours. `purpose`: approve, refuse, unapprove, complete. `call`: its JSON form."""
+
+    purpose: str
+    order: ids.OrderId
+    nonce: int
+    hash: ids.TxHash
+    raw: bytes
+    call: dict[str, Any]
+    at: str
+
+
+class Memory:
+    """State from entries; `note` takes one more."""
+
+    def __init__(self, entries: Iterable[dict[str, Any]] = ()) -> None:
+        self.verdicts: dict[ids.OrderId, dict[str, Any]] = {}
+        self.pending: dict[ids.OrderId, dict[str, Any]] = {}
+        self.open: dict[ids.OrderId, dict[str, Any]] = {}
+        self.closed: dict[ids.OrderId, str] = {}
+        self.unmined: dict[tuple[str, ids.OrderId], SignedVerdict] = {}
+        self.purposes: set[tuple[str, ids.OrderId]] = set()
+        self.results: dict[ids.OrderId, bytes] = {}
+        self.unproposed: dict[ids.OrderId, dict[str, Any]] = {}
+        self.next_nonce = 0
+        self.feed = 0
+        self.block: int | None = None
+        self.failures: list[dict[str, Any]] = []
+        self._sequences: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
+        self._named: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
+        self._datasets: dict[ids.DatasetRoot, ids.EvidenceId] = {}
+        self.work: dict[ids.OrderId, dict[str, Any]] = {}
+        self._gone: set[ids.OrderId] = set()
+        self._episodes: dict[Episode, dict[ids.OrderId, Approved]] = defaultdict(dict)
+        for entry in entries:
+            self.note(entry)
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Take an entry in; unknown kinds are of later versions and ignored."""
+        handler = getattr(self, f"_note_{entry.get('kind')}", None)
+        if handler is not None:
+            handler(entry)
+
+    def statement_of(self, device: ids.DeviceId, sequence: int) -> ids.EvidenceId | None:
+        """Return the evidence that used a device's number, or that its successor says did."""
+        place = (device, sequence)
+        return self._sequences.get(place) or self._named.get(place)
+
+    def saw(self, device: ids.DeviceId, sequence: int) -> bool:
+        """Say whether the statement of a number itself was here."""
+        return (device, sequence) in self._sequences
+
+    def evidence_of_dataset(self, root: ids.DatasetRoot) -> ids.EvidenceId | None:
+        """Return the evidence that a dataset came under first."""
+        return self._datasets.get(root)
+
+    def approved_episodes(self, episode: Episode) -> Sequence[Approved]:
+        """Return the evidence approved for an episode, each with the end of its window."""
+        return tuple(self._episodes.get(episode, {}).values())
+
+    def approved(self, order: ids.OrderId) -> bool:
+        """Say whether we approved an order, and that still counts for its episode."""
+        entry = self.verdicts.get(order, {})
+        return entry.get("verdict") == "approve" and order not in self._gone
+
+    def known(self, order: ids.OrderId) -> bool:
+        """Say whether there is nothing left to consider about an order."""
+        return order in self.verdicts or order in self.pending or order in self.closed
+
+    def _note_together(self, entry: dict[str, Any]) -> None:
+        for each in entry["entries"]:
+            self.note(each)
+
+    def _note_seen(self, entry: dict[str, Any]) -> None:
+        evidence = ids.EvidenceId(bytes.fromhex(entry["evidence"]))
+        self._datasets.setdefault(ids.DatasetRoot(bytes.fromhex(entry["dataset"])), evidence)
+        if "device" not in entry:
+            return
+        device, sequence = ids.DeviceId(bytes.fromhex(entry["device"])), entry["sequence"]
+        self._sequences.setdefault((device, sequence), evidence)
+        if entry["previous"]:
+            previous = ids.EvidenceId(bytes.fromhex(entry["previous"]))
+            self._named.setdefault((device, sequence - 1), previous)
+
+    def _note_open(self, entry: dict[str, Any]) -> None:
+        self.open[_order(entry)] = entry
+
+    def _note_asked(self, entry: dict[str, Any]) -> None:
+        self.pending[_order(entry)] = entry
+        self.open.pop(_order(entry), None)
+
+    def _note_reminded(self, entry: dict[str, Any]) -> None:
+        self._add_to_pending(entry, {"reminded": entry["at"]})
+
+    def _note_declined(self, entry: dict[str, Any]) -> None:
+        self._add_to_pending(entry, {"declined": entry["why"]})
+
+    def _add_to_pending(self, entry: dict[str, Any], fields: dict[str, Any]) -> None:
+        order = _order(entry)
+        if order in self.pending:
+            self.pending[order] = {**self.pending[order], **fields}
+
+    def _note_verdict(self, entry: dict[str, Any]) -> None:
+        order = _order(entry)
+        self.verdicts[order] = entry
+        self.pending.pop(order, None)
+        self.open.pop(order, None)
+        if entry["verdict"] != "approve":
+            return
+        self.unproposed[order] = entry
+        if "result" in entry:
+            self.results[order] = entry["result"].encode()
+        if "episode" in entry:
+            asset, detector, mode = entry["episode"]
+            end = datetime.fromisoformat(entry["windowEnd"])
+            evidence = ids.EvidenceId(bytes.fromhex(entry["evidence"]))
+            self._episodes[asset, detector, mode][order] = (evidence, end)
+
+    def _note_signed(self, entry: dict[str, Any]) -> None:
+        signed = SignedVerdict(
+            purpose=entry["purpose"],
+            order=_order(entry),
+            nonce=entry["nonce"],
+            hash=ids.TxHash(bytes.fromhex(entry["hash"])),
+            raw=bytes.fromhex(entry["raw"]),
+            call=entry["call"],
+            at=entry["at"],
+        )
+        self.unmined[signed.purpose, signed.order] = signed
+        self.purposes.add((signed.purpose, signed.order))
+        self.next_nonce = max(self.next_nonce, signed.nonce + 1)
+        if signed.purpose == "unapprove":
+            self._forget_episode(signed.order)
+        if signed.purpose == "complete":
+            self.work.pop(signed.order, None)
+
+    def _note_mined(self, entry: dict[str, Any]) -> None:
+        signed = self.unmined.get((entry["purpose"], _order(entry)))
+        if signed is not None and signed.hash.hex() == entry["hash"]:
+            del self.unmined[signed.purpose, signed.order]
+        if not entry["succeeded"]:
+            self.failures.append(entry)
+
+    def _note_proposed(self, entry: dict[str, Any]) -> None:
+        self.unproposed.pop(_order(entry), None)
+
+    def _note_ended(self, entry: dict[str, Any]) -> None:
+        self._forget_episode(_order(entry))
+
+    def _forget_episode(self, order: ids.OrderId) -> None:
+        self.unproposed.pop(order, None)
+        self._gone.add(order)
+        episode = self.verdicts.get(order, {}).get("episode")
+        if episode:
+            asset, detector, mode = episode
+            self._episodes[asset, detector, mode].pop(order, None)
+
+    def _note_work(self, entry: dict[str, Any]) -> None:
+        self.work[_order(entry)] = entry
+
+    def _note_dropped(self, entry: dict[str, Any]) -> None:
+        self.work.pop(_order(entry), None)
+        if entry["why"]:
+            self.failures.append(entry)
+
+    def _note_handed(self, entry: dict[str, Any]) -> None:
+        self.results.pop(_order(entry), None)
+
+    def _note_closed(self, entry: dict[str, Any]) -> None:
+        order = _order(entry)
+        self.closed[order] = entry["why"]
+        self.open.pop(order, None)
+        self.pending.pop(order, None)
+        self.unproposed.pop(order, None)
+        if entry.get("failed"):
+            self.failures.append(entry)
+
+    def _note_feed(self, entry: dict[str, Any]) -> None:
+        self.feed = entry["next"]
+
+    def _note_block(self, entry: dict[str, Any]) -> None:
+        self.block = entry["number"]
+
+
+def _order(entry: dict[str, Any]) -> ids.OrderId:
+    return ids.OrderId(bytes.fromhex(entry["order"]))

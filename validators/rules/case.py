@@ -1,0 +1,80 @@
+"""A case: an order with everything that was checked about it, and what may come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger_service.domain import ids
+from ledger_service.domain.order import Content
+from ledger_service.domain.profile import Agreement
+from ledger_service.domain.result import Reason
+from ledger_service.domain.statement import Statement
+from validators.rules.document import OrderDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An order as somebody told of it; nothing in it is believed."""
+
+    order: ids.OrderId
+    content: Content
+    document: bytes
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An order whose bytes were checked here. Scores are quantised.
+
+    `wrong_features`: names of the statement's features that our own run does not bear out.
+    `diagnosis`: the failure mode that our own run points to.
+    """
+
+    order: ids.OrderId
+    content: Content
+    claim: Statement
+    document: OrderDocument
+    detector_live: bool
+    claimed: int
+    recomputed: int
+    agreement: Agreement
+    wrong_features: tuple[str, ...]
+    diagnosis: str
+    runtime: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The order is refused; `text` is for people, its SHA-256 goes on chain as the detail."""
+
+    reason: Reason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person must decide."""
+
+    text: str
+
+
+class CannotSay(Exception):
+    """There is no verdict yet: bytes cannot be had, or the order is not ours to judge.
+
+    `later`: it may be had later. Else nothing more is to be done about what was told.
+    """
+
+    def __init__(self, text: str, *, later: bool) -> None:
+        super().__init__(text)
+        self.later = later
+
+
+class Refused(Exception):
+    """A check failed in a way that is a verdict. `claim`: the statement, once its signature held."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(f"{reason.title}: {text}")
+        self.refusal = Refusal(reason, text)
+        self.claim: Statement | None = None

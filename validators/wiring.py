@@ -1,0 +1,152 @@
+"""Joins the agent to its chain, its service and its folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from ledger_service.chain.client import ChainLedger
+from ledger_service.chain.keys import LocalSigner, load_keystore
+from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.clock import SystemClock
+from ledger_service.domain import errors, ids
+from validators.agent.agent import Agent
+from validators.agent.check import Checker
+from validators.agent.desk import Desk
+from validators.agent.house import House
+from validators.agent.kept import Kept
+from validators.agent.models import Models
+from validators.agent.pen import Pen
+from validators.agent.registry import Registry
+from validators.agent.source import HttpSource
+from validators.journal.book import Book, ReadBook
+from validators.settings import AgentSettings, read_token
+
+PATIENCE_SECONDS = 60.0
+PAUSE_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything of an agent that holds its journal."""
+
+    agent: Agent
+    house: House
+    pen: Pen
+    book: Book
+    models: Models
+
+
+@asynccontextmanager
+async def open_agent(settings: AgentSettings, *, reading: bool = False) -> AsyncIterator[Parts]:
+    """Open an agent: its journal, key, node and service; `reading`: beside the one that runs.
+
+    Raise InUse, ConfigError, BadKeystore.
+    """
+    signer = load_keystore(settings.path(settings.keystore), settings.path(settings.password_file))
+    token, clock = read_token(settings), SystemClock()
+    async with AsyncExitStack() as stack:
+        own, everywhere = _ledgers(settings)
+        stack.push_async_callback(own.close)
+        stack.push_async_callback(everywhere.close)
+        book = ReadBook(settings.home) if reading else Book(settings.home)
+        stack.callback(book.close)
+        source = HttpSource(settings.service, token)
+        stack.push_async_callback(source.close)
+        models, kept = Models(settings.path(settings.models)), Kept(settings.home / "kept")
+        stack.callback(models.close)
+        if not reading:
+            kept.tidy()
+        registry = Registry(own, clock)
+        checker = Checker(
+            domain=own.orders,
+            registry=registry,
+            source=source,
+            kept=kept,
+            models=models,
+            clock=clock,
+            dataset_max_bytes=settings.policy.dataset_max_bytes,
+        )
+        # Read from the own node alone; handing signed bytes to the others as well trusts nobody
+        # and saves a block where gossip is slow.
+        pen = Pen(ledger=own, send=everywhere.send, signer=signer, book=book, clock=clock)
+        agent = Agent(
+            organisation=settings.organisation,
+            ledger=own,
+            registry=registry,
+            checker=checker,
+            source=source,
+            pen=pen,
+            book=book,
+            policy=settings.policy,
+            clock=clock,
+        )
+
+        async def prepare() -> None:
+            await models.warm_up()
+            log.info("detectors", count=len(models))
+            await _until_right(own, signer, settings.organisation, clock)
+
+        house = House(
+            agent=agent,
+            pen=pen,
+            ledger=own,
+            source=source,
+            book=book,
+            desk=Desk(settings.home / "decisions"),
+            policy=settings.policy,
+            clock=clock,
+            first_block=own.deployment.block,
+            prepare=prepare,
+        )
+        yield Parts(agent, house, pen, book, models)
+
+
+def _ledgers(settings: AgentSettings) -> tuple[ChainLedger, ChainLedger]:
+    """Return the chain through our own node, and through all of them."""
+    network = ChainSettings.load(settings.path(settings.network), node=settings.node)
+    deployment = Deployment.load(settings.path(settings.deployment))
+    only = network
+    if settings.node:
+        only = replace(network, rpc=network.rpc[:1], ws=network.ws[:1])
+    return ChainLedger(only, deployment), ChainLedger(network, deployment)
+
+
+async def _until_right(
+    ledger: ChainLedger, signer: LocalSigner, organisation: int, clock: SystemClock
+) -> None:
+    """Wait for the node; it may have to catch up before contracts and key are what they should be.
+
+    Raise WrongChain, ConfigError after a minute with a node that answers otherwise.
+    """
+    wrong = 0.0
+    while True:
+        try:
+            await ledger.check()
+            await _check_key(ledger, signer.address, organisation)
+        except (errors.WrongChain, errors.ConfigError) as exc:
+            wrong += PAUSE_SECONDS
+            if wrong > PATIENCE_SECONDS:
+                raise
+            log.warning("not ready", why=str(exc))
+        except errors.ChainError as exc:
+            log.warning("the node is away", why=str(exc))
+        else:
+            return
+        await clock.sleep(PAUSE_SECONDS)
+
+
+async def _check_key(ledger: ChainLedger, key: ids.Address, organisation: int) -> None:
+    found = await ledger.organisation_of(key)
+    if found != organisation:
+        raise errors.ConfigError(
+            "The key is not the organisation's current verdict key.",
+            key=ids.checksum(key),
+            found=found,
+            expected=organisation,
+        )
