@@ -67,17 +67,18 @@ class Account:
         self._nonce = signed.nonce + 1
         return signed.hash
 
-    async def wait(self, transaction: ids.TxHash) -> dict[str, Any]:
-        """Return the receipt. Raise SendRejected if it reverted or does not come."""
+    async def wait(self, *transactions: ids.TxHash) -> dict[str, Any]:
+        """Return the receipt of the last one; 90 s for all of them, however many they are.
+
+        Raise SendRejected for one that reverted or does not come.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < deadline:
-            receipt = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
-            if receipt is not None and receipt.get("blockNumber"):
-                if int(receipt["status"], 16) != 1:
-                    raise errors.SendRejected("It was mined and reverted.", found=transaction.hex())
-                return dict(receipt)
-            await asyncio.sleep(POLL_SECONDS)
-        raise errors.SendRejected("It was not mined in time.", found=transaction.hex())
+        receipt: dict[str, Any] = {}
+        for transaction in transactions:
+            receipt = await self._receipt(transaction, deadline)
+            if int(receipt["status"], 16) != 1:
+                raise errors.SendRejected("It was mined and reverted.", found=transaction.hex())
+        return receipt
 
     async def do(self, to: ids.Address | None, data: bytes) -> dict[str, Any]:
         """Send and wait."""
@@ -86,6 +87,15 @@ class Account:
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.gather(*(node.close() for node in self._nodes))
+
+    async def _receipt(self, transaction: ids.TxHash, deadline: float) -> dict[str, Any]:
+        while True:
+            receipt = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
+            if receipt is not None and receipt.get("blockNumber"):
+                return dict(receipt)
+            if time.monotonic() > deadline:
+                raise errors.SendRejected("It was not mined in time.", found=transaction.hex())
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _estimate(self, to: ids.Address | None, data: bytes, value: int) -> int:
         request = {

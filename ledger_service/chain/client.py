@@ -8,6 +8,7 @@ block hash is not the keccak of the header; no QBFT client knows the tag `finali
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Receipt, Sent, Unsigned
 from ledger_service.domain.facts import Block, CapturedProof, Fact
 
+RETURN_SECONDS = 30.0
+
 
 class ChainLedger(Registry):
     """The orders contract and its consortium, seen through nodes."""
@@ -31,36 +34,59 @@ class ChainLedger(Registry):
         self.finality_depth = settings.finality_depth
         self._nodes = [Node(url) for url in settings.rpc]
         self._best = 0
+        self._return_at = 0.0
         self._sending: set[asyncio.Task[Sent]] = set()
 
     async def check(self) -> None:
-        """Raise WrongChain unless chain id, genesis and the contracts' code are the expected ones."""
-        chain_id = int(await self.ask("eth_chainId"), 16)
-        genesis = await self.block(0)
-        found = (chain_id, genesis.hash if genesis else b"")
-        if found != (self.deployment.chain_id, self.deployment.genesis):
-            raise errors.WrongChain(found=chain_id, expected=self.deployment.chain_id)
+        """Raise WrongChain unless each node that answers serves our chain, with our contracts' code.
+
+        Raise NodeUnreachable if none answers.
+        """
+        checks = [self._check_node(node) for node in self._nodes]
+        found = await asyncio.gather(*checks, return_exceptions=True)
+        failed = [item for item in found if isinstance(item, BaseException)]
+        wrong = [item for item in failed if not isinstance(item, errors.NodeUnreachable)]
+        if wrong or len(failed) == len(self._nodes):
+            raise (wrong or failed)[0]
+
+    async def _check_node(self, node: Node) -> None:
+        expected = (self.deployment.chain_id, self.deployment.genesis)
+        chain_id = int(await node.call("eth_chainId"), 16)
+        genesis = _block(await node.call("eth_getBlockByNumber", "0x0", False))
+        if (chain_id, genesis.hash if genesis else b"") != expected:
+            raise errors.WrongChain(node=node.url, found=chain_id, expected=expected[0])
         for name, address in (
             ("Consortium", self.deployment.consortium),
             ("MaintenanceOrders", self.deployment.orders),
         ):
-            code = await self.ask("eth_getCode", ids.checksum(address), "latest")
+            code = await node.call("eth_getCode", ids.checksum(address), "latest")
             if not load(name).matches(bytes.fromhex(code[2:])):
-                raise errors.WrongChain("Other code than this version's.", contract=name)
+                raise errors.WrongChain(
+                    "Other code than this version's.", node=node.url, contract=name
+                )
 
     async def ask(self, method: str, *parameters: Any) -> Any:
-        """Ask the node that answered last; another one if it is away. Raise NodeUnreachable."""
+        """Ask our own node, the first; another one while it is away. Raise NodeUnreachable."""
         last: errors.ChainError | None = None
-        for turn in range(len(self._nodes)):
-            index = (self._best + turn) % len(self._nodes)
+        for index in self._turns():
             try:
                 answer = await self._nodes[index].call(method, *parameters)
             except (errors.NodeUnreachable, errors.BadAnswer) as exc:
                 last = exc
                 continue
-            self._best = index
+            self._settle_on(index)
             return answer
         raise errors.NodeUnreachable(tried=len(self._nodes)) from last
+
+    def _turns(self) -> list[int]:
+        """Return the nodes in the order to ask: the one that answered last, the first again in time."""
+        if time.monotonic() > self._return_at:
+            self._best = 0
+        return [(self._best + turn) % len(self._nodes) for turn in range(len(self._nodes))]
+
+    def _settle_on(self, index: int) -> None:
+        if index != self._best:
+            self._best, self._return_at = index, time.monotonic() + RETURN_SECONDS
 
     async def head(self) -> Block:
         """Return the newest block."""
@@ -80,6 +106,8 @@ class ChainLedger(Registry):
             "blockHash": "0x" + block.hash.hex(),
         }
         logs = await self.ask("eth_getLogs", wanted)
+        if not isinstance(logs, list):
+            raise errors.BadAnswer("No logs.", found=repr(logs)[:80])
         found = [binding.fact_of(log) for log in logs if not log.get("removed")]
         return sorted((fact for fact in found if fact), key=lambda fact: fact.place.id)
 
@@ -144,11 +172,17 @@ class ChainLedger(Registry):
         return receipt if block is not None and block.hash == receipt.block_hash else None
 
     async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
-        """Take and verify the proofs of an order at a block; None where no node keeps the state."""
-        try:
-            return await proofs.capture(self.ask, self.deployment.orders, order, block)
-        except RpcFailed:
-            return None
+        """Take and verify the proofs of an order at a block; None where no node keeps the state.
+
+        Each node is asked until one proves it: some keep less state than others, and one may lie.
+        """
+        for index in self._turns():
+            node = self._nodes[index]
+            try:
+                return await proofs.capture(node.call, self.deployment.orders, order, block)
+            except errors.ChainError:
+                continue
+        return None
 
     async def close(self) -> None:
         """Close the connections."""

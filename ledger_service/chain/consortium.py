@@ -25,6 +25,7 @@ VERSION = "(bytes32,bytes32,uint8[],uint8,uint8,uint32,uint64,uint16)"
 ORGANISATION = "(address,address,address)"
 PROOFS = "(bytes,bytes,bytes)"
 DEPLOY_GAS = 5_500_000
+VOTE_GAS = 900_000
 
 
 def kind_number(kind: str) -> int:
@@ -165,15 +166,19 @@ async def pass_all(
 ) -> None:
     """Let accounts vote for many motions, side by side: each account in its own nonce order.
 
-    Any voter may turn out to be the last, so each gets gas for the execution.
+    Any voter may turn out to be the last, so each gets gas for the execution. Raise SendRejected.
     """
 
     async def one(voter: Account) -> None:
-        sent = [await voter.send(consortium, item.calldata("vote"), gas=900_000) for item in items]
-        for transaction in sent:
-            await voter.wait(transaction)
+        votes = [item.calldata("vote") for item in items]
+        await voter.wait(*[await voter.send(consortium, data, gas=VOTE_GAS) for data in votes])
 
-    await asyncio.gather(*(one(voter) for voter in voters))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for voter in voters:
+                group.create_task(one(voter))
+    except BaseExceptionGroup as failed:  # the first of them ended the others
+        raise failed.exceptions[0] from None
 
 
 async def deploy(
@@ -194,8 +199,7 @@ async def deploy(
     first = await deployer.send(None, data, gas=DEPLOY_GAS)
     orders = created_at(deployer.signer.address, await deployer.nonce())
     second = await deployer.send(None, orders_code(consortium, None, genesis), gas=DEPLOY_GAS)
-    for transaction in (first, second):
-        await deployer.wait(transaction)
+    await deployer.wait(first, second)
     return Deployment(deployer.chain_id, genesis, consortium, orders, int(head, 16))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -27,29 +27,49 @@ async def follow(
     head: Callable[[], Awaitable[Block]],
     read: Callable[[Any], Block | None],
 ) -> AsyncIterator[Block]:
-    """Yield heads for ever; each source that fails is followed by the next, and by polling."""
+    """Yield heads for ever; each source that fails is followed by the next, and by polling.
+
+    Each subscription begins with the newest block there is, so nobody waits on a quiet chain.
+    """
     silence = max(10 * settings.period, 5.0)
     while True:
         for url in settings.ws:
             with contextlib.suppress(OSError, WebSocketException, TimeoutError, errors.ChainError):
-                async for block in _subscribe(url, read, silence):
-                    yield block
+                async with contextlib.aclosing(_subscribe(url, head, read, silence)) as blocks:
+                    async for block in blocks:
+                        yield block
         with contextlib.suppress(errors.ChainError):
             yield await head()
         await asyncio.sleep(max(settings.period / 4, MIN_POLL_SECONDS))
 
 
 async def _subscribe(
-    url: str, read: Callable[[Any], Block | None], silence: float
-) -> AsyncIterator[Block]:
+    url: str,
+    head: Callable[[], Awaitable[Block]],
+    read: Callable[[Any], Block | None],
+    silence: float,
+) -> AsyncGenerator[Block]:
     """Yield heads of one node until it is silent for too long or the connection ends."""
-    async with connect(url, open_timeout=OPEN_SECONDS, max_size=None) as socket:
+    # No proxy of the environment: nodes are named by address, and mostly on this machine.
+    async with connect(url, open_timeout=OPEN_SECONDS, max_size=None, proxy=None) as socket:
         await socket.send(SUBSCRIBE)
         while True:
-            frame = json.loads(await asyncio.wait_for(socket.recv(), silence))
+            frame = _frame(await asyncio.wait_for(socket.recv(), silence))
             if frame.get("method") == "eth_subscription":
                 block = read(frame["params"]["result"])
                 if block is not None:
                     yield block
             elif "error" in frame:
                 raise errors.BadAnswer("No subscription.", found=str(frame["error"])[:120])
+            elif "result" in frame:
+                yield await head()
+
+
+def _frame(text: str | bytes) -> dict[str, Any]:
+    try:
+        frame = json.loads(text)
+    except ValueError as exc:
+        raise errors.BadAnswer("Not a frame.", found=repr(text[:80])) from exc
+    if not isinstance(frame, dict):
+        raise errors.BadAnswer("Not a frame.", found=repr(text[:80]))
+    return frame

@@ -26,12 +26,17 @@ async def capture(
 ) -> facts.CapturedProof:
     """Take the proofs of an order at a block and verify them. Raise BadProof, RpcFailed."""
     fields = await ask("eth_getBlockByNumber", hex(block.number), False)
+    if not isinstance(fields, dict):
+        raise errors.BadAnswer("No such block.", found=block.number)
     header = headers.from_rpc(fields)
     check_hash(header, block.hash)
     slot = tries.mapping_slot(order, load("MaintenanceOrders").storage["word"])
     proof = await ask(
         "eth_getProof", ids.checksum(contract), ["0x" + slot.hex()], hex(block.number)
     )
+    if not isinstance(proof, dict) or not proof.get("storageProof"):
+        # Besu answers null where it does not know the block or keeps no state of it.
+        raise errors.BadAnswer("No state of this block.", found=block.number)
     word = check_storage(header, contract, slot, proof)
     receipts = await receipts_of(ask, fields)
     return facts.CapturedProof(
