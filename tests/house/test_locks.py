@@ -11,12 +11,16 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
 def pins(path: Path) -> dict[str, str]:
     """Return name -> version of a lock."""
-    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    return dict(
+        re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def test_every_pin_has_a_hash() -> None:
     for lock in LOCKS:
-        entries = re.split(r"^(?=[a-z0-9])", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        entries = re.split(r"^(?=[a-z0-9])", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)[
+            1:
+        ]
 
         assert entries
         assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
