@@ -34,7 +34,7 @@ def make() -> Detector:
         asset_type="robot",
         columns=simulate.COLUMNS,
         units=simulate.UNITS,
-        skip=1,
+        separator=",",
         period_seconds=simulate.PERIOD_SECONDS,
         width=WIDTH,
         min_rows=2 * WIDTH,

@@ -19,16 +19,14 @@ def read(data: bytes, expected: Input) -> NDArray[np.float32]:
         header, *lines = data.decode("utf-8").splitlines()
     except (UnicodeDecodeError, ValueError) as exc:
         raise errors.BadSample("Not UTF-8 text with a header line.") from exc
-    names = tuple(header.split(",")[expected.skip :])
-    if names != expected.columns:
-        raise errors.BadSample("Wrong columns.", found=names[:8], expected=expected.columns[:8])
+    places = _places(header.split(expected.separator), expected)
     if not expected.min_rows <= len(lines) <= expected.max_rows:
         raise errors.BadSample(
             "Wrong number of rows.",
             found=len(lines),
             expected=f"{expected.min_rows} to {expected.max_rows}",
         )
-    rows = np.array([_row(line, at, expected) for at, line in enumerate(lines, 2)], np.float32)
+    rows = np.array([_row(line, at, places, expected) for at, line in enumerate(lines, 2)], np.float32)
     if not np.isfinite(rows).all():
         raise errors.BadSample(
             "NaN or infinity.", line=int(np.argwhere(~np.isfinite(rows))[0][0]) + 2
@@ -36,13 +34,23 @@ def read(data: bytes, expected: Input) -> NDArray[np.float32]:
     return rows
 
 
-def _row(line: str, number: int, expected: Input) -> list[float]:
-    cells = line.split(",")[expected.skip :]
-    if len(cells) != len(expected.columns):
+def _places(names: list[str], expected: Input) -> list[int]:
+    """Return where the columns are; each must be there once."""
+    missing = [name for name in expected.columns if names.count(name) != 1]
+    if missing:
         raise errors.BadSample(
-            line=number, found=f"{len(cells)} cells", expected=len(expected.columns)
+            "Columns missing, or there twice.", found=names[:8], expected=missing[:8]
+        )
+    return [names.index(name) for name in expected.columns]
+
+
+def _row(line: str, number: int, places: list[int], expected: Input) -> list[float]:
+    cells = line.split(expected.separator)
+    if len(cells) <= max(places):
+        raise errors.BadSample(
+            line=number, found=f"{len(cells)} cells", expected=f"at least {max(places) + 1}"
         )
     try:
-        return [float(cell) for cell in cells]
+        return [float(cells[place]) for place in places]
     except ValueError as exc:
         raise errors.BadSample("Not a number.", line=number) from exc

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -43,7 +43,7 @@ class Plan:
     asset_type: str
     columns: Sequence[str]
     units: Sequence[str]
-    skip: int
+    separator: Literal[",", ";", "\t"]
     period_seconds: int
     width: int
     min_rows: int
@@ -79,7 +79,7 @@ def train(plan: Plan, nominal: Sequence[Rows], faults: Mapping[str, Sequence[Row
             media_type="text/csv",
             columns=tuple(plan.columns),
             units=tuple(plan.units),
-            skip=plan.skip,
+            separator=plan.separator,
             period_seconds=plan.period_seconds,
             min_rows=plan.min_rows,
             max_rows=plan.max_rows,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -87,13 +87,13 @@ class _Strict(BaseModel):
 class Input(_Strict):
     """What a detector reads: a CSV of one header line and one row per sample.
 
-    `skip` columns (a time stamp) come first and are not read.
+    `columns` are found by their names; whatever else the file holds (time stamps, labels) is not read.
     """
 
     media_type: Text = Field(alias="mediaType")
     columns: tuple[Text, ...] = Field(min_length=1, max_length=256, strict=False)
     units: tuple[Text, ...] = Field(min_length=1, max_length=256, strict=False)
-    skip: int = Field(ge=0, le=16)
+    separator: Literal[",", ";", "\t"] = ","
     period_seconds: int = Field(ge=1, le=86_400, alias="periodSeconds")
     min_rows: int = Field(ge=1, alias="minRows")
     max_rows: int = Field(ge=1, le=10_000_000, alias="maxRows")

@@ -63,7 +63,6 @@ class Models:
 
 def _flat(shape: Input) -> bytes:
     """Return the least input that a detector reads: all zero."""
-    width = shape.skip + len(shape.columns)
-    header = ",".join([*("-" for _ in range(shape.skip)), *shape.columns])
-    rows = [",".join("0" * width)] * shape.min_rows
+    header = shape.separator.join(shape.columns)
+    rows = [shape.separator.join("0" * len(shape.columns))] * shape.min_rows
     return ("\n".join([header, *rows]) + "\n").encode()
