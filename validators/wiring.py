@@ -18,11 +18,11 @@ from validators.agent.check import Checker
 from validators.agent.desk import Desk
 from validators.agent.house import House
 from validators.agent.kept import Kept
-from validators.agent.models import Models
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
 from validators.agent.source import HttpSource
 from validators.journal.book import Book, ReadBook
+from validators.rerun.models import Models
 from validators.settings import AgentSettings, read_token
 
 PATIENCE_SECONDS = 60.0
@@ -49,7 +49,7 @@ async def open_agent(settings: AgentSettings, *, reading: bool = False) -> Async
     Raise InUse, ConfigError, BadKeystore.
     """
     signer = load_keystore(settings.path(settings.keystore), settings.path(settings.password_file))
-    token, clock = read_token(settings), SystemClock()
+    token = read_token(settings)
     async with AsyncExitStack() as stack:
         own, everywhere = _ledgers(settings)
         stack.push_async_callback(own.close)
@@ -58,53 +58,77 @@ async def open_agent(settings: AgentSettings, *, reading: bool = False) -> Async
         stack.callback(book.close)
         source = HttpSource(settings.service, token)
         stack.push_async_callback(source.close)
-        models, kept = Models(settings.path(settings.models)), Kept(settings.home / "kept")
+        models = Models(settings.path(settings.models))
         stack.callback(models.close)
+        kept = Kept(settings.home / "kept")
         if not reading:
             kept.tidy()
-        registry = Registry(own, clock)
-        checker = Checker(
-            domain=own.orders,
-            registry=registry,
-            source=source,
-            kept=kept,
-            models=models,
-            clock=clock,
-            dataset_max_bytes=settings.policy.dataset_max_bytes,
-        )
-        # Read from the own node alone; handing signed bytes to the others as well trusts nobody
-        # and saves a block where gossip is slow.
-        pen = Pen(ledger=own, send=everywhere.send, signer=signer, book=book, clock=clock)
-        agent = Agent(
-            organisation=settings.organisation,
-            ledger=own,
-            registry=registry,
-            checker=checker,
-            source=source,
-            pen=pen,
-            book=book,
-            policy=settings.policy,
-            clock=clock,
-        )
+        yield _join(settings, _Opened(own, everywhere, signer, book, source, models, kept))
 
-        async def prepare() -> None:
-            await models.warm_up()
-            log.info("detectors", count=len(models))
-            await _until_right(own, signer, settings.organisation, clock)
 
-        house = House(
-            agent=agent,
-            pen=pen,
-            ledger=own,
-            source=source,
-            book=book,
-            desk=Desk(settings.home / "decisions"),
-            policy=settings.policy,
-            clock=clock,
-            first_block=own.deployment.block,
-            prepare=prepare,
-        )
-        yield Parts(agent, house, pen, book, models)
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What was opened for an agent, and is closed after it."""
+
+    own: ChainLedger
+    everywhere: ChainLedger
+    signer: LocalSigner
+    book: Book
+    source: HttpSource
+    models: Models
+    kept: Kept
+
+
+def _join(settings: AgentSettings, opened: _Opened) -> Parts:
+    clock, own, book = SystemClock(), opened.own, opened.book
+    # Read from the own node alone; handing signed bytes to the others as well trusts nobody
+    # and saves a block where gossip is slow.
+    send = opened.everywhere.send
+    pen = Pen(ledger=own, send=send, signer=opened.signer, book=book, clock=clock)
+    agent = _agent(settings, opened, pen, clock)
+
+    async def prepare() -> None:
+        await opened.models.warm_up()
+        log.info("detectors", count=len(opened.models))
+        await _until_right(own, opened.signer, settings.organisation, clock)
+
+    house = House(
+        agent=agent,
+        pen=pen,
+        ledger=own,
+        source=opened.source,
+        book=book,
+        desk=Desk(settings.home / "decisions"),
+        policy=settings.policy,
+        clock=clock,
+        first_block=own.deployment.block,
+        prepare=prepare,
+    )
+    return Parts(agent, house, pen, book, opened.models)
+
+
+def _agent(settings: AgentSettings, opened: _Opened, pen: Pen, clock: SystemClock) -> Agent:
+    registry = Registry(opened.own, clock)
+    checker = Checker(
+        domain=opened.own.orders,
+        registry=registry,
+        source=opened.source,
+        kept=opened.kept,
+        models=opened.models,
+        clock=clock,
+        dataset_max_bytes=settings.policy.dataset_max_bytes,
+    )
+    return Agent(
+        organisation=settings.organisation,
+        ledger=opened.own,
+        registry=registry,
+        checker=checker,
+        source=opened.source,
+        pen=pen,
+        book=opened.book,
+        policy=settings.policy,
+        clock=clock,
+    )
 
 
 def _ledgers(settings: AgentSettings) -> tuple[ChainLedger, ChainLedger]:

@@ -26,7 +26,9 @@ def read(data: bytes, expected: Input) -> NDArray[np.float32]:
             found=len(lines),
             expected=f"{expected.min_rows} to {expected.max_rows}",
         )
-    rows = np.array([_row(line, at, places, expected) for at, line in enumerate(lines, 2)], np.float32)
+    rows = np.array(
+        [_row(line, at, places, expected) for at, line in enumerate(lines, 2)], np.float32
+    )
     if not np.isfinite(rows).all():
         raise errors.BadSample(
             "NaN or infinity.", line=int(np.argwhere(~np.isfinite(rows))[0][0]) + 2

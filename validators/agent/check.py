@@ -15,9 +15,9 @@ from ledger_service.domain.result import Reason
 from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
 from validators.agent.kept import Kept
-from validators.agent.models import Models
 from validators.agent.registry import Registry
 from validators.agent.source import Source, SourceDown
+from validators.rerun.models import Models
 from validators.rules import document as documents
 from validators.rules.case import Announced, CannotSay, Case, Refused
 from validators.rules.document import OrderDocument
