@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from edge.detectors import samples
 from ledger_service.domain import errors, ids, profile
@@ -17,6 +18,14 @@ from ledger_service.domain.statement import Feature
 from ledger_service.domain.units import Quantity
 
 CARD, MODEL = "card.json", "model.onnx"
+RUNTIME_ERRORS = (
+    runtime.Fail,
+    runtime.InvalidArgument,
+    runtime.InvalidGraph,
+    runtime.InvalidProtobuf,
+    runtime.NotImplemented,
+    runtime.RuntimeException,
+)
 FEATURE_EXPONENT = -3
 
 
@@ -63,9 +72,13 @@ class Detector:
         return ort.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
 
     def run(self, data: bytes) -> Scored:
-        """Score a window of samples. Raise BadSample, TooLarge."""
+        """Score a window of samples. Raise BadSample, TooLarge; ConfigError for a model that is none."""
         rows = samples.read(data, self.card.input)
-        score, shares = self._session.run(["score", "shares"], {"samples": rows})
+        try:
+            score, shares = self._session.run(["score", "shares"], {"samples": rows})
+        except RUNTIME_ERRORS as exc:
+            detail = f"The model of {self.card.name} does not run: {str(exc)[:200]}"
+            raise errors.ConfigError(detail) from exc
         value = float(np.asarray(score).reshape(()))
         return Scored(
             score=value,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from edge.detectors.run import Detector
+from edge.detectors.samples import count_rows
 from edge.evidence.device import Device, Link
 from ledger_service.domain import dataset, errors, ids, profile, statement
 from ledger_service.domain.statement import Runtime, Statement, Window
@@ -38,16 +39,14 @@ def draft(
     """Hash the folder, run the detector, and word the device's next statement.
 
     `progress` is told bytes hashed. Raise EmptyDataset, UnsafePath (also for symbolic links),
-    BadSample, MissingFile.
+    BadSample, MissingFile, DigestMismatch (a file changed meanwhile).
     """
     entries = tuple(_entry(folder, path, chunk, progress) for path in list_files(folder))
     root, link, detector = dataset.dataset_root(entries), device.link(), subject.detector
-    if subject.input_path not in {entry.path for entry in entries}:
-        raise errors.MissingFile("The detector's input.", found=subject.input_path)
-    samples = (folder / subject.input_path).read_bytes()
+    samples = _input(folder, subject.input_path, entries)
     scored = detector.run(samples)
     period = detector.card.input.period_seconds
-    rows = samples.count(b"\n") - 1
+    rows = count_rows(samples)
     end = subject.end.replace(microsecond=0)
     return Statement(
         asset=subject.asset,
@@ -76,7 +75,12 @@ def seal(claim: Statement, device: Device) -> tuple[ids.EvidenceId, bytes]:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Return the relative paths of all files below a folder, sorted. Raise UnsafePath for links."""
+    """Return the relative paths of all files below a folder, sorted.
+
+    Raise UnsafePath for links and for what is neither file nor folder, EmptyDataset, NotFound.
+    """
+    if not folder.is_dir():
+        raise errors.NotFound("No such folder.", found=folder)
     found = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
@@ -85,9 +89,24 @@ def list_files(folder: Path) -> list[str]:
         if path.is_file():
             dataset.check_path(relative)
             found.append(relative)
+        elif not path.is_dir():
+            raise errors.UnsafePath("Neither file nor folder.", found=repr(relative))
     if not found:
         raise errors.EmptyDataset(found=folder)
     return found
+
+
+def _input(folder: Path, path: str, entries: tuple[dataset.Entry, ...]) -> bytes:
+    """Return the bytes that the detector reads: those that were hashed, and no others."""
+    entry = next((entry for entry in entries if entry.path == path), None)
+    if entry is None:
+        raise errors.MissingFile("The detector's input.", found=path)
+    data = (folder / path).read_bytes()
+    hasher = dataset.FileHasher(entry.chunk)
+    hasher.update(data)
+    if hasher.root() != entry.root:
+        raise errors.DigestMismatch("It changed while it was packed.", path=path)
+    return data
 
 
 def _entry(folder: Path, path: str, chunk: int, progress: Callable[[int], None]) -> dataset.Entry:

@@ -72,10 +72,16 @@ async def send(
             if answer.status_code not in RETRYABLE:
                 raise Rejected(explain(answer))
             last = explain(answer)
-            pause = max(pause, float(answer.headers.get("Retry-After", 0)))
+            pause = max(pause, _asked_pause(answer))
         await asyncio.sleep(min(pause, MAX_PAUSE))
         pause *= 2
     raise Unreachable(f"Tried {tries} times; the last time: {last}")
+
+
+def _asked_pause(answer: httpx.Response) -> float:
+    """Return the seconds that the service asks for; a date (RFC 9110 allows it) is not read."""
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 async def get(client: httpx.AsyncClient, path: str) -> Any:

@@ -49,9 +49,15 @@ class Models:
     async def warm_up(self) -> None:
         """Load every model into the runtime, so that the first order does not wait for it."""
         self.look()
-        for detector in self._found.values():
+        for detector in tuple(self._found.values()):
             with contextlib.suppress(errors.BadSample):
-                await self.run(detector, _flat(detector.card.input))
+                await self._try(detector)
+
+    async def _try(self, detector: Detector) -> None:
+        try:
+            await self.run(detector, _flat(detector.card.input))
+        except errors.ConfigError as exc:
+            log.warning("not a detector", name=detector.card.name, why=str(exc))
 
     def close(self) -> None:
         """Let a run that is under way end by itself."""
