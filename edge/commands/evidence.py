@@ -21,7 +21,7 @@ from edge.evidence import pack as packing
 from edge.evidence import send as sending
 from edge.evidence.device import Device, make_key
 from edge.evidence.pack import Subject
-from ledger_service.domain import errors, statement
+from ledger_service.domain import errors, ids, statement
 
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
 ENDS = frozenset(
@@ -120,12 +120,10 @@ def pack(
     """
     device, model = Device(key), load(detector or robot.shipped())
     subject = Subject(asset, model, input, end or datetime.now(UTC))
-    total = sum((folder / path).stat().st_size for path in packing.list_files(folder))
-    with _bar() as bar:
-        task = bar.add_task("hashing", total=total)
-        claim = packing.draft(folder, subject, device, progress=lambda n: bar.advance(task, n))
-    evidence, envelope = packing.seal(claim, device)
-    bundle.write(output, envelope, folder, claim)
+    try:
+        claim, evidence = _pack(folder, subject, device, output)
+    except OSError as exc:
+        raise errors.StorageError(f"The folder cannot be packed: {exc}") from exc
     found = _describe(claim, evidence.hex())
     if json:
         print(json_library.dumps(found, indent=2))
@@ -161,6 +159,18 @@ def show(evidence: str, *, remote: Remote = HERE, json: Json = False) -> None:
 def watch(evidence: str, *, remote: Remote = HERE) -> int:
     """Follow evidence until its order has settled; exit 1 unless it was validated."""
     return asyncio.run(_watch(remote.open(), evidence))
+
+
+def _pack(
+    folder: Path, subject: Subject, device: Device, output: Path
+) -> tuple[statement.Statement, ids.EvidenceId]:
+    total = sum((folder / path).stat().st_size for path in packing.list_files(folder))
+    with _bar() as bar:
+        task = bar.add_task("hashing", total=total)
+        claim = packing.draft(folder, subject, device, progress=lambda n: bar.advance(task, n))
+    evidence, envelope = packing.seal(claim, device)
+    bundle.write(output, envelope, folder, claim)
+    return claim, evidence
 
 
 async def _send(file: Path, service: sending.Service) -> dict[str, Any]:

@@ -49,14 +49,17 @@ async def send(
     bundle: Bundle,
     *,
     tries: int = 8,
+    first_pause: float = 0.5,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Post a bundle; come back later while the service asks for it. Raise Rejected, Unreachable.
 
     Safe to repeat: the service answers the same evidence the same way, however often it comes.
     """
-    pause, last = 0.5, "no answer"
-    for _ in range(tries):
+    pause, last = 0.0, "no answer"
+    for attempt in range(tries):
+        await asyncio.sleep(min(pause, MAX_PAUSE))
+        pause = first_pause * 2**attempt
         boundary = secrets.token_hex(16)
         try:
             answer = await client.post(
@@ -73,8 +76,6 @@ async def send(
                 raise Rejected(explain(answer))
             last = explain(answer)
             pause = max(pause, _asked_pause(answer))
-        await asyncio.sleep(min(pause, MAX_PAUSE))
-        pause *= 2
     raise Unreachable(f"Tried {tries} times; the last time: {last}")
 
 
