@@ -13,6 +13,7 @@ from ledger_service.chain.keys import LocalSigner, load_keystore
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.clock import SystemClock
 from ledger_service.domain import errors, ids
+from validators.agent.accounts import Accounts
 from validators.agent.agent import Agent
 from validators.agent.check import Checker
 from validators.agent.desk import Desk
@@ -94,6 +95,7 @@ def _join(settings: AgentSettings, opened: _Opened) -> Parts:
 
     house = House(
         agent=agent,
+        accounts=Accounts(organisation=settings.organisation, ledger=own, pen=pen, book=book),
         pen=pen,
         ledger=own,
         source=opened.source,

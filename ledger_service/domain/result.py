@@ -86,6 +86,7 @@ class Reason(IntEnum):
     DOCUMENT_MISMATCH = 15  #: the order document does not follow from statement and digest
     NOT_PROPOSED = 16  #: approved here, but not proposed in time
     UNREADABLE = 17  #: statement or samples cannot be read
+    NOT_ACCOUNTED = 18  #: approved with a former key, and the organisation cannot account for it
 
     @property
     def title(self) -> str:

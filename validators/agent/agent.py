@@ -14,11 +14,12 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Refuse
-from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, RELEASES_PURCHASE, SETTLED, Status
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, SETTLED
 from ledger_service.domain.order import Content
 from ledger_service.domain.result import SALT_BYTES, Reason, ResultDocument
 from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
+from validators.agent.accounts import BY_CHAIN
 from validators.agent.check import Checker
 from validators.agent.desk import Decision
 from validators.agent.entries import Place, approval, asked, seen, verdict
@@ -31,7 +32,7 @@ from validators.rules.case import Announced, Ask, CannotSay, Case, Refusal, Refu
 from validators.rules.policy import Policy, Ruling, has_gap, judge
 
 AT_ONCE = 8
-RELEASED = RELEASES_PURCHASE | {Status.COMPLETED, Status.CANCELLED}
+PASSING = frozenset({"Seat", "TooFar", "Unknown"})
 
 log = structlog.get_logger()
 
@@ -175,11 +176,11 @@ class Agent:
         if place.spoken:
             self._recall(item, place)
             return
-        if self._unrecalled:
-            raise CannotSay("What we said before is still being recalled.", later=True)
+        self._demand_recall()
         outcome, doomed = await asyncio.gather(
             self._check(item), self._pen.try_out(approval(item, place.seat, bytes(32)))
         )
+        self._demand_recall()
         memory = self._book.memory
         if isinstance(outcome, Refused):
             await self._refuse(item, place, outcome.refusal, outcome.claim)
@@ -190,11 +191,17 @@ class Agent:
         if isinstance(ruling, Refusal):
             await self._refuse(item, place, ruling, outcome.claim)
         elif doomed is not None:
+            _demand_final(doomed)
             self._close(item.order, f"It cannot be approved. {doomed}", failed=True)
         elif isinstance(ruling, Ask):
             self._ask(item, outcome, ruling)
         else:
             await self._approve(item, place, outcome)
+
+    def _demand_recall(self) -> None:
+        """Demand that the memory is whole: rules look at what was said before. Raise CannotSay."""
+        if self._unrecalled:
+            raise CannotSay("What we said before is still being recalled.", later=True)
 
     async def _check(self, item: Announced) -> Case | Refused:
         try:
@@ -228,7 +235,7 @@ class Agent:
         entry = {
             **verdict(item, "approve" if place.approved else "refuse", claim, place),
             "at": format_time(self._clock.now()),
-            "by": "the chain",
+            "by": BY_CHAIN,
         }
         ended: list[dict[str, Any]] = []
         if place.word.status in MAY_TRY_AGAIN:
@@ -282,6 +289,7 @@ class Agent:
         call = Refuse(item.content, place.seat, int(refusal.reason), detail)
         doomed = await self._pen.try_out(call)
         if doomed is not None:
+            _demand_final(doomed)
             self._close(item.order, f"It cannot be refused. {doomed}", failed=True)
             return
         entry = {
@@ -336,3 +344,9 @@ class Agent:
         if entry is None:
             raise errors.NotFound("It does not wait for a person.", order=order.hex())
         return announced(entry)
+
+
+def _demand_final(doomed: errors.CallReverted) -> None:
+    """Raise CannotSay for what may pass: a key that is not the seat's now, a deadline too far yet."""
+    if doomed.fields.get("why") in PASSING:
+        raise CannotSay(str(doomed), later=True)

@@ -23,6 +23,8 @@ from validators.rules.case import Announced, CannotSay, Case, Refused
 from validators.rules.document import OrderDocument
 
 FEATURE_STEP = 1
+FIRST_SECONDS = 60.0
+LEAST_BYTES_PER_SECOND = 64 * 1024
 
 
 class Checker:
@@ -114,11 +116,13 @@ class Checker:
         for entry in claim.entries:
             if self._kept.has(entry):
                 continue
+            stream = self._source.file(item.content.evidence, entry.path)
             try:
-                await self._kept.take(entry, self._source.file(item.content.evidence, entry.path))
+                async with asyncio.timeout(FIRST_SECONDS + entry.size / LEAST_BYTES_PER_SECOND):
+                    await self._kept.take(entry, stream)
             except errors.DigestMismatch as exc:
                 raise Refused(Reason.DIGEST_MISMATCH, str(exc)) from exc
-            except (errors.NotFound, SourceDown) as exc:
+            except (errors.NotFound, SourceDown, TimeoutError) as exc:
                 raise CannotSay(f"The bytes cannot be had: {exc}", later=True) from exc
 
     def _7_detector(self, claim: Statement, document: OrderDocument) -> Detector:

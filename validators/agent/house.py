@@ -13,11 +13,12 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Complete, Refuse
-from ledger_service.domain.facts import Fact, Moved, Proposed
+from ledger_service.domain.facts import Approved, Fact, Moved, Proposed
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, RELEASES_PURCHASE, SETTLED, Status
 from ledger_service.domain.order import Content, order_id
 from ledger_service.domain.result import Reason
 from ledger_service.domain.units import format_time
+from validators.agent.accounts import Accounts
 from validators.agent.agent import Agent
 from validators.agent.desk import Desk
 from validators.agent.loops import forever
@@ -30,6 +31,8 @@ from validators.rules.policy import Policy
 
 FEED_WAIT_SECONDS = 20.0
 FEED_PERIOD = 0.0
+EMPTY_PAUSE_SECONDS = 0.2
+BEGIN_PAUSE_SECONDS = 1.0
 DESK_PERIOD = 0.25
 TEND_PERIOD = 0.5
 FIRST_RETRY = timedelta(seconds=1)
@@ -47,6 +50,7 @@ class House:
         self,
         *,
         agent: Agent,
+        accounts: Accounts,
         pen: Pen,
         ledger: ports.Ledger,
         source: Source,
@@ -59,6 +63,7 @@ class House:
     ) -> None:
         """`prepare` returns when chain and key are what they must be; `first_block`: deployment's."""
         self._agent = agent
+        self._accounts = accounts
         self._pen = pen
         self._ledger = ledger
         self._source = source
@@ -67,7 +72,7 @@ class House:
         self._policy = policy
         self._clock = clock
         self._prepare = prepare
-        block = book.memory.block
+        block = None if accounts.key_is_new else book.memory.block
         self._watcher = Watcher(ledger, first_block if block is None else block + 1, self._take)
         self._after = book.memory.feed
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,12 +80,23 @@ class House:
 
     async def run(self) -> None:
         """Run until cancelled. What the chain says of us is read before anything new is judged."""
-        await self.start()
+        while not await self._begun():
+            await self._clock.sleep(BEGIN_PAUSE_SECONDS)
         async with asyncio.TaskGroup() as group:
             group.create_task(forever("feed", self.read_feed, period=FEED_PERIOD))
             group.create_task(forever("chain", self.follow, period=TEND_PERIOD))
             group.create_task(forever("desk", self.read_desk, period=DESK_PERIOD))
             group.create_task(forever("tend", self.tend, period=TEND_PERIOD))
+
+    async def _begun(self) -> bool:
+        try:
+            await self.start()
+        except errors.ChainError as exc:
+            if isinstance(exc, errors.WrongChain):
+                raise
+            log.warning("cannot begin yet", code=exc.code, why=str(exc))
+            return False
+        return True
 
     async def start(self) -> None:
         """Get ready: chain and key, nonces, transactions that were not mined, blocks not read."""
@@ -89,6 +105,7 @@ class House:
         await self._pen.reconcile(at_start=True)
         await self._watcher.scan()
         await self.drain()
+        self._accounts.settle_key()
         log.info("agent runs", organisation=self._agent.organisation, block=self._watcher.position)
 
     async def drain(self) -> None:
@@ -107,6 +124,8 @@ class House:
         page = await self._source.feed(self._after, FEED_WAIT_SECONDS)
         for item in page.items:
             self._take_line(item)
+        if not page.items and page.next == self._after:
+            await self._clock.sleep(EMPTY_PAUSE_SECONDS)  # if the service did not wait
         self._after = page.next
 
     async def follow(self) -> None:
@@ -135,6 +154,7 @@ class House:
         self._remind()
         self._save_cursors()
         await self._pen.reconcile()
+        await self._accounts.refuse_unaccounted()
         for entry in tuple(self._book.memory.work.values()):
             await self._complete(close_out(entry))
         for entry in tuple(self._book.memory.unproposed.values()):
@@ -143,6 +163,8 @@ class House:
     async def _take(self, fact: Fact) -> None:
         """Take a fact of the chain."""
         event = fact.event
+        if isinstance(event, Approved):
+            self._accounts.take(event)
         if isinstance(event, Proposed) and not self._book.memory.known(event.order):
             self._spawn(self._agent.learn(event.order, event.content))
         if isinstance(event, Moved) and event.status in SETTLED:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,7 +38,7 @@ class Kept:
         path = self.path(entry)
         return path.exists() and path.stat().st_size == entry.size
 
-    async def take(self, entry: Entry, chunks: AsyncIterator[bytes]) -> None:
+    async def take(self, entry: Entry, chunks: AsyncGenerator[bytes, None]) -> None:
         """Keep a file, hashing and writing beside the event loop.
 
         Raise DigestMismatch (then nothing is kept), StorageError.
@@ -74,16 +75,19 @@ class Kept:
         self.path(entry).unlink(missing_ok=True)
 
 
-async def _drain(chunks: AsyncIterator[bytes], file: BinaryIO, entry: Entry) -> dataset.FileHasher:
+async def _drain(
+    chunks: AsyncGenerator[bytes, None], file: BinaryIO, entry: Entry
+) -> dataset.FileHasher:
     """Take blocks of about one MiB off the stream; stop at the first byte too many."""
     hasher, block = dataset.FileHasher(entry.chunk), bytearray()
-    async for chunk in chunks:
-        block += chunk
-        if len(block) >= BLOCK_BYTES:
-            await asyncio.to_thread(_take, block, hasher, file)
-            block = bytearray()
-            if hasher.size > entry.size:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            block += chunk
+            if hasher.size + len(block) > entry.size:
                 break
+            if len(block) >= BLOCK_BYTES:
+                await asyncio.to_thread(_take, block, hasher, file)
+                block = bytearray()
     _take(block, hasher, file)
     return hasher
 

@@ -108,35 +108,43 @@ class Pen:
             return
         if receipt is not None and receipt.succeeded:
             self._end(signed, succeeded=True)
+        elif signed.signer != self.address:
+            await self._again(signed)
         elif receipt is not None:
-            why = await self.try_out(voice.load(signed.call))
-            self._end(signed, succeeded=False, why=f"It was mined and reverted. {why or ''}")
+            await self._reverted(signed)
         elif self._is_lost(signed):
             await self._again(signed)
         elif at_start or self._is_due(signed):
             await self.broadcast(signed)
 
+    async def _reverted(self, signed: SignedVerdict) -> None:
+        why = await self.try_out(voice.load(signed.call))
+        if why is not None and why.fields.get("why") == "Seat":
+            return  # the key was replaced: the next one says it again
+        self._end(signed, succeeded=False, why=f"It was mined and reverted. {why or ''}")
+
     async def _again(self, signed: SignedVerdict) -> None:
-        """Another transaction of this key took the nonce: say the same once more, if it still can be."""
+        """Say the same once more, if it still can be: the nonce is taken, or the key was replaced."""
         call = voice.load(signed.call)
         why = await self.try_out(call)
         if why is not None:
             done = why.fields.get("why") == "Voted"  # it is on chain by an earlier signature
-            self._end(signed, succeeded=done, why=f"Another transaction took its nonce. {why}")
+            self._end(signed, succeeded=done, why=f"It cannot be said again. {why}")
             return
-        log.warning("nonce taken, signed anew", order=signed.order.hex(), nonce=signed.nonce)
+        log.warning("signed anew", order=signed.order.hex(), nonce=signed.nonce)
         await self.broadcast(self._sign(signed.purpose, signed.order, call))
 
     def _sign(
         self, purpose: str, order: ids.OrderId, call: Spoken, *entries: dict[str, Any]
     ) -> SignedVerdict:
         assert self._mined is not None, "ready() comes first"
-        nonce = max(self._book.memory.next_nonce, self._mined)
+        nonce = max(self._book.memory.next_nonce(self.address), self._mined)
         signed = self._signer.sign(self._ledger.prepare(call), nonce)
         entry = {
             "kind": "signed",
             "purpose": purpose,
             "order": order.hex(),
+            "signer": self.address.hex(),
             "nonce": nonce,
             "hash": signed.hash.hex(),
             "raw": signed.raw.hex(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -17,7 +19,21 @@ from ledger_service.domain.order import Content
 from validators.rules.case import Announced
 
 TIMEOUT = httpx.Timeout(10.0, read=40.0)
+PATIENCE_SECONDS = 90.0  # for one whole answer, a file apart
+MIB = 1024 * 1024
+MAX_FEED_BYTES = 256 * MIB
+MAX_ORDER_BYTES = 32 * MIB
+MAX_ENVELOPE_BYTES = 4 * MIB
 NOT_FOUND = 404
+NOT_AS_TOLD = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    errors.UnknownField,
+)
 
 
 class SourceDown(errors.LedgerError):
@@ -57,7 +73,7 @@ class Source(Protocol):
     async def document(self, order: ids.OrderId) -> bytes:
         """Return an order's document."""
 
-    def file(self, evidence: ids.EvidenceId, path: str) -> AsyncIterator[bytes]:
+    def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
         """Stream a file of a dataset."""
 
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
@@ -77,26 +93,26 @@ class HttpSource:
 
     async def feed(self, after: int, wait: float) -> Page:
         """Return announcements behind a sequence, and where to go on."""
-        answer = await self._get("/v1/feed", {"after": after, "wait": wait})
+        answer = await self._get("/v1/feed", MAX_FEED_BYTES, {"after": after, "wait": wait})
         try:
-            fields = answer.json()
+            fields = json.loads(answer)
             return Page(list(fields["items"]), int(fields["next"]))
-        except (ValueError, KeyError, TypeError) as exc:
+        except NOT_AS_TOLD as exc:
             raise SourceDown("Not a feed.") from exc
 
     async def envelope(self, evidence: ids.EvidenceId) -> bytes:
         """Return the DSSE envelope of a piece of evidence."""
-        return (await self._get(f"/v1/evidence/{evidence.hex()}/envelope")).content
+        return await self._get(f"/v1/evidence/{evidence.hex()}/envelope", MAX_ENVELOPE_BYTES)
 
     async def document(self, order: ids.OrderId) -> bytes:
         """Return an order's document."""
-        answer = await self._get(f"/v1/orders/{order.hex()}")
+        answer = await self._get(f"/v1/orders/{order.hex()}", MAX_ORDER_BYTES)
         try:
-            return _base64(answer.json()["document"])
-        except (ValueError, KeyError, TypeError, errors.UnknownField) as exc:
+            return _base64(json.loads(answer)["document"])
+        except NOT_AS_TOLD as exc:
             raise SourceDown("Not an order.") from exc
 
-    async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncIterator[bytes]:
+    async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
         """Stream a file of a dataset. An end before the announced length is SourceDown."""
         url = f"/v1/evidence/{evidence.hex()}/files/{quote(path)}"
         try:
@@ -121,13 +137,22 @@ class HttpSource:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _get(self, path: str, query: dict[str, Any] | None = None) -> httpx.Response:
+    async def _get(self, path: str, limit: int, query: dict[str, Any] | None = None) -> bytes:
+        """Return a whole answer: never more than `limit` bytes, never after more than patience."""
+        found = bytearray()
         try:
-            answer = await self._client.get(path, params=query)
-        except httpx.HTTPError as exc:
+            async with (
+                asyncio.timeout(PATIENCE_SECONDS),
+                self._client.stream("GET", path, params=query) as answer,
+            ):
+                _check(answer, path)
+                async for chunk in answer.aiter_raw():
+                    found += chunk
+                    if len(found) > limit:
+                        raise SourceDown("The answer has no end.", path=path, limit=limit)
+        except (httpx.HTTPError, TimeoutError) as exc:
             raise SourceDown(repr(exc)) from exc
-        _check(answer, path)
-        return answer
+        return bytes(found)
 
 
 def announced(item: dict[str, Any]) -> Announced:
@@ -140,7 +165,7 @@ def announced(item: dict[str, Any]) -> Announced:
             document=_base64(body["document"]),
             envelope=_base64(body["envelope"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except NOT_AS_TOLD as exc:
         raise errors.UnknownField("Not an announcement.", cause=repr(exc)) from exc
 
 
@@ -154,7 +179,7 @@ def close_out(item: dict[str, Any]) -> CloseOut:
             outcome=Outcome(body["outcome"]),
             digest=ids.parse32(body["closeOut"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except NOT_AS_TOLD as exc:
         raise errors.UnknownField("Not a close-out.", cause=repr(exc)) from exc
 
 

@@ -4,8 +4,9 @@ Kinds of entries, each with `kind`: `seen` (a statement that was checked), `open
 of and not judged yet), `asked` (waits for a person), `reminded`, `declined` (a person's decision
 that could not be signed), `verdict`, `signed`, `mined`, `handed` (the result document is with the
 service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
-nothing more from us), `work` (a close-out to sign), `dropped` (one that cannot be signed), `feed`,
-`block` (cursors), `together` (entries that are true only all at once).
+nothing more from us), `work` (a close-out to sign), `dropped` (one that cannot be signed), `key` (the
+whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that
+cannot be refused any more), `feed`, `block` (cursors), `together` (entries true only all at once).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class SignedVerdict:
 
     purpose: str
     order: ids.OrderId
+    signer: ids.Address
     nonce: int
     hash: ids.TxHash
     raw: bytes
@@ -47,7 +49,8 @@ class Memory:
         self.purposes: set[tuple[str, ids.OrderId]] = set()
         self.results: dict[ids.OrderId, bytes] = {}
         self.unproposed: dict[ids.OrderId, dict[str, Any]] = {}
-        self.next_nonce = 0
+        self.key: ids.Address | None = None
+        self.unaccounted: dict[ids.OrderId, dict[str, Any]] = {}
         self.feed = 0
         self.block: int | None = None
         self.failures: list[dict[str, Any]] = []
@@ -55,6 +58,7 @@ class Memory:
         self._named: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
         self._datasets: dict[ids.DatasetRoot, ids.EvidenceId] = {}
         self.work: dict[ids.OrderId, dict[str, Any]] = {}
+        self._nonces: dict[ids.Address, int] = {}
         self._gone: set[ids.OrderId] = set()
         self._episodes: dict[Episode, dict[ids.OrderId, Approved]] = defaultdict(dict)
         for entry in entries:
@@ -65,6 +69,10 @@ class Memory:
         handler = getattr(self, f"_note_{entry.get('kind')}", None)
         if handler is not None:
             handler(entry)
+
+    def next_nonce(self, signer: ids.Address) -> int:
+        """Return the nonce behind the last one that a key of ours used."""
+        return self._nonces.get(signer, 0)
 
     def statement_of(self, device: ids.DeviceId, sequence: int) -> ids.EvidenceId | None:
         """Return the evidence that used a device's number, or that its successor says did."""
@@ -145,6 +153,7 @@ class Memory:
         signed = SignedVerdict(
             purpose=entry["purpose"],
             order=_order(entry),
+            signer=ids.Address(bytes.fromhex(entry["signer"])),
             nonce=entry["nonce"],
             hash=ids.TxHash(bytes.fromhex(entry["hash"])),
             raw=bytes.fromhex(entry["raw"]),
@@ -153,8 +162,9 @@ class Memory:
         )
         self.unmined[signed.purpose, signed.order] = signed
         self.purposes.add((signed.purpose, signed.order))
-        self.next_nonce = max(self.next_nonce, signed.nonce + 1)
+        self._nonces[signed.signer] = max(self.next_nonce(signed.signer), signed.nonce + 1)
         if signed.purpose == "unapprove":
+            self.unaccounted.pop(signed.order, None)
             self._forget_episode(signed.order)
         if signed.purpose == "complete":
             self.work.pop(signed.order, None)
@@ -199,6 +209,16 @@ class Memory:
         self.unproposed.pop(order, None)
         if entry.get("failed"):
             self.failures.append(entry)
+
+    def _note_key(self, entry: dict[str, Any]) -> None:
+        self.key = ids.Address(bytes.fromhex(entry["address"]))
+
+    def _note_unaccounted(self, entry: dict[str, Any]) -> None:
+        self.unaccounted[_order(entry)] = entry
+
+    def _note_accounted(self, entry: dict[str, Any]) -> None:
+        self.unaccounted.pop(_order(entry), None)
+        self.failures.append(entry)
 
     def _note_feed(self, entry: dict[str, Any]) -> None:
         self.feed = entry["next"]
