@@ -10,28 +10,11 @@ from fastapi import FastAPI
 
 from ledger_service.api import evidence, health, orders, problems
 from ledger_service.api.parts import Parts
+from ledger_service.api.problems import PROBLEM
 
 DESCRIPTION = """Maintenance orders that every responsible organisation checks itself and approves
 on a permissioned chain. Errors are problem details (RFC 9457) with a `code`; docs/errors.md lists all.
 """
-PROBLEM = {
-    "description": "A problem (RFC 9457)",
-    "content": {
-        "application/problem+json": {
-            "schema": {
-                "type": "object",
-                "required": ["type", "title", "status", "detail", "code"],
-                "properties": {
-                    "type": {"type": "string", "format": "uri"},
-                    "title": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "detail": {"type": "string"},
-                    "code": {"type": "string", "examples": ["EV03"]},
-                },
-            }
-        }
-    },
-}
 
 
 def create_app(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> FastAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -9,6 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from ledger_service.api.auth import Credentials, identify
 from ledger_service.api.parts import Parts, parts_of
+from ledger_service.api.schemas import bytes_of
+from ledger_service.domain import errors
 
 router = APIRouter(tags=["health"])
 WithParts = Annotated[Parts, Depends(parts_of)]
@@ -26,9 +29,14 @@ async def ready(parts: WithParts) -> dict[str, int | str]:
     return {"status": "ready", **await parts.ready()}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=bytes_of("text/plain"),
+    openapi_extra={"security": [{}]},  # open where so set
+)
 async def metrics(parts: WithParts, credentials: Credentials) -> Response:
-    """Return figures in the Prometheus text format."""
+    """Return figures in the Prometheus text format, also while the chain is away."""
     if not parts.public_metrics:
         await identify(parts, credentials)
     registry = CollectorRegistry()
@@ -39,5 +47,10 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
         backlog.set(await rows.evidence.waiting())
         for (destination, state), count in (await rows.outbox.counts()).items():
             outbox.labels(destination, state).set(count)
-    lag.set((await parts.ready())["lag"])
+    up = Gauge("mol_chain_up", "1 if a node of the chain answers", registry=registry)
+    try:
+        lag.set((await parts.ready())["lag"])
+        up.set(1)
+    except errors.ChainError:
+        lag.set(math.nan)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

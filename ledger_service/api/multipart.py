@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from email.message import Message
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ledger_service.domain import errors
@@ -31,9 +30,10 @@ def boundary_of(content_type: str) -> bytes:
 class Part:
     """One part: its name, its file name (percent-decoded), and its bytes, to be read once."""
 
-    def __init__(self, headers: Message, body: Body) -> None:
-        disposition = headers.get("content-disposition", "")
-        _, options = parse_options_header(disposition)
+    def __init__(self, headers: dict[str, str], body: Body) -> None:
+        kind, options = parse_options_header(headers.get("content-disposition", ""))
+        if kind != b"form-data":
+            raise errors.BadMultipart("A part without Content-Disposition: form-data.")
         self.name = options.get(b"name", b"").decode("utf-8", "replace")
         self.filename = _path(options.get(b"filename", b""))
         for header in ("content-encoding", "content-transfer-encoding"):
@@ -94,8 +94,10 @@ class Body:
             if kind == "data":
                 yield data
 
-    async def _headers(self) -> Message:
-        headers, field, value, size = Message(), b"", b"", 0
+    async def _headers(self) -> dict[str, str]:
+        """Read a part's headers, as Latin-1: each character is a byte."""
+        headers: dict[str, str] = {}
+        field, value, size = b"", b"", 0
         while True:
             kind, data = await self._next()
             size += len(data)
@@ -108,7 +110,10 @@ class Body:
             elif kind == "value":
                 value += data
             elif kind == "header":
-                headers[field.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
+                name = field.decode("latin-1").lower()
+                if name in headers:  # two readers might each take another one
+                    raise errors.BadMultipart("A header stands twice.", found=repr(name[:40]))
+                headers[name] = value.decode("latin-1")
                 field = value = b""
 
     async def _next(self) -> Event:
@@ -118,11 +123,11 @@ class Body:
                 raise errors.TruncatedBody("The closing boundary is missing.")
             try:
                 self._parser.write(chunk)
-            except MultipartParseError as exc:
+            except FormParserError as exc:
                 raise errors.BadMultipart(str(exc)[:200]) from exc
         return self._events.popleft()
 
 
 def _path(raw: bytes) -> str:
     """Return a file name percent-decoded; bytes that are no UTF-8 stay visible as surrogates."""
-    return unquote(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
+    return unquote_to_bytes(raw).decode("utf-8", "surrogateescape")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from ledger_service.api.auth import (
-    ANYBODY,
+    Checker,
     Credentials,
     Operator,
     Organisation,
@@ -22,8 +23,11 @@ from ledger_service.api.schemas import (
     ClosedAnswer,
     FeedAnswer,
     FeedItem,
+    Hex32,
     OrderAnswer,
     OrderSummary,
+    Withdrawing,
+    bytes_of,
 )
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import Outcome, Status
@@ -38,8 +42,16 @@ StatusName = Literal[
     "Contested", "Completed", "Cancelled",
 ]  # fmt: skip
 OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
+Number = Annotated[int, Path(ge=1, le=255)]
+MAX_SEQUENCE = 2**53 - 1  #: beyond it, neither JSON nor every database agrees
 FEED_PAGE = 100
 FEED_POLL_SECONDS = 0.25
+
+
+def body_of(media_type: str) -> dict[str, Any]:
+    """Return what OpenAPI says of a body that is read as it is."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.get("/orders")
@@ -57,33 +69,49 @@ async def list_orders(
 
 
 @router.get("/orders/{order}")
-async def get_order(order: str, parts: WithParts, _: Reader) -> OrderAnswer:
+async def get_order(order: Hex32, parts: WithParts, _: Reader) -> OrderAnswer:
     """Return an order: content, document, approvals, facts of the chain, deliveries."""
     view = await parts.track.order(_id(order))
     return OrderAnswer.of_view(view, base64.b64encode(view.order.document).decode())
 
 
 @router.post("/orders/{order}/withdraw", status_code=202)
-async def withdraw(order: str, parts: WithParts, _: Operator) -> dict[str, str]:
+async def withdraw(order: Hex32, parts: WithParts, _: Operator) -> Withdrawing:
     """Take an open order back: the transaction is stored and sent; the tracker says when it is final."""
     await parts.close.withdraw(_id(order))
-    return {"state": "withdrawing"}
+    return Withdrawing()
 
 
-@router.post("/orders/{order}/close-out", status_code=202)
+@router.post("/orders/{order}/close-out", status_code=202, openapi_extra=body_of("*/*"))
 async def close_out(
-    order: str, outcome: OutcomeName, request: Request, parts: WithParts, _: Technician
+    order: Hex32, outcome: OutcomeName, request: Request, parts: WithParts, _: Technician
 ) -> ClosedAnswer:
     """End the work. The body is the report, of any type, up to 256 KiB; its SHA-256 goes on chain."""
     report = await read_small(request, MAX_CLOSE_OUT_BYTES)
     word = Outcome[outcome.replace("-", "_").upper()]
     digest = await parts.close.complete(_id(order), word, report)
-    return ClosedAnswer(order_id=order, close_out=digest.hex())
+    return ClosedAnswer(order_id=_id(order).hex(), close_out=digest.hex())
 
 
-@router.put("/orders/{order}/results/{organisation}", status_code=204)
+@router.get(
+    "/close-outs/{digest}",
+    response_class=StreamingResponse,
+    responses=bytes_of("application/octet-stream"),
+)
+async def get_close_out(digest: Hex32, parts: WithParts, _: Checker) -> StreamingResponse:
+    """Return the report of a close-out by its SHA-256: whoever signs the end reads it first."""
+    chunks = await parts.fetch.close_out(ids.parse32(digest))
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+@router.put(
+    "/orders/{order}/results/{organisation}",
+    status_code=204,
+    openapi_extra=body_of("application/json"),
+)
 async def put_result(
-    order: str, organisation: int, request: Request, parts: WithParts, token: Organisation
+    order: Hex32, organisation: Number, request: Request, parts: WithParts, token: Organisation
 ) -> Response:
     """Hand in the result document of an approval; its digest on chain decides what it is worth."""
     if token.role is not Role.OPERATOR and token.subject != str(organisation):
@@ -97,7 +125,7 @@ async def put_result(
 async def feed(
     parts: WithParts,
     _: Organisation,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_SEQUENCE)] = 0,
     wait_seconds: Annotated[float, Query(ge=0, le=30, alias="wait")] = 0,
 ) -> FeedAnswer:
     """Return announcements behind a sequence, waiting up to `wait` seconds for the first one."""
@@ -116,12 +144,13 @@ async def feed(
     return FeedAnswer(items=items, next=items[-1].sequence if items else after)
 
 
-@router.get("/datasets/{root}", tags=["datasets"])
-async def get_dataset(root: str, parts: WithParts, credentials: Credentials) -> list[OrderSummary]:
+@router.get("/datasets/{root}", tags=["datasets"], openapi_extra={"security": [{}]})
+async def get_dataset(
+    root: Hex32, parts: WithParts, credentials: Credentials
+) -> list[OrderSummary]:
     """Return the orders that this dataset's hash belongs to. Open without login where so set."""
     if not parts.public_datasets:
-        token = await identify(parts, credentials)
-        assert token.role in ANYBODY
+        await identify(parts, credentials)
     found = await parts.track.dataset(ids.DatasetRoot(ids.parse32(root)))
     if not found:
         raise errors.NotFound("No order has this dataset.", found=root)

@@ -15,6 +15,25 @@ from ledger_service.domain import errors
 TYPE = "https://maintenance-order-ledger.example/errors/"
 RETRY_SECONDS = 2
 RETRYABLE = frozenset({429, 503})
+#: What OpenAPI says of every error.
+PROBLEM: dict[str, Any] = {
+    "description": "A problem (RFC 9457)",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail", "code"],
+                "properties": {
+                    "type": {"type": "string", "format": "uri"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "code": {"type": "string", "examples": ["EV03"]},
+                },
+            }
+        }
+    },
+}
 
 log = structlog.get_logger()
 

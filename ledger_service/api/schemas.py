@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from ledger_service.domain.facts import Fact
-from ledger_service.domain.records import Delivery, Hop, Order
+from ledger_service.domain.records import Delivery, Evidence, Hop, Order
 from ledger_service.services import deliveries
 from ledger_service.services.seal import Sealed
 from ledger_service.services.track import Journey, OrderView
 
-ID = Field(pattern="^[0-9a-f]{64}$", examples=["5f0c" * 16])
+EXAMPLE = "5f0c" * 16
+ID = Field(pattern="^[0-9a-f]{64}$", examples=[EXAMPLE])
+Hex32 = Annotated[str, Path(pattern="^(0x)?[0-9a-f]{64}$", examples=[EXAMPLE])]
+
+
+def bytes_of(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of an answer that is bytes."""
+    schema = {"type": "string", "format": "binary"}
+    return {200: {"description": "Exact bytes", "content": {media_type: {"schema": schema}}}}
 
 
 class _Answer(BaseModel):
@@ -28,11 +37,11 @@ class Links(_Answer):
 
 
 class SealedAnswer(_Answer):
-    """Evidence is in: bytes and row are durable."""
+    """Evidence is in: bytes and row are durable. The same for the same evidence, for ever."""
 
     evidence_id: str = ID
     dataset_root: str = ID
-    state: str = Field(examples=["Sealed"])
+    state: Literal["Sealed"] = "Sealed"
     links: Links
 
     @classmethod
@@ -42,9 +51,33 @@ class SealedAnswer(_Answer):
         return cls(
             evidence_id=name,
             dataset_root=sealed.dataset_root.hex(),
-            state=sealed.stage.value,
             links=Links(tracker=f"{base_url}/v1/evidence/{name}"),
         )
+
+
+class EvidenceSummary(_Answer):
+    """Evidence in a list."""
+
+    evidence_id: str = ID
+    asset: str = Field(examples=["1/robot-7"])
+    stage: str = Field(examples=["Anchoring"])
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> EvidenceSummary:
+        """Make it."""
+        return cls(evidence_id=evidence.id.hex(), asset=evidence.asset, stage=evidence.stage.value)
+
+
+class Again(_Answer):
+    """Evidence waits to be anchored once more."""
+
+    state: Literal["Sealed"] = "Sealed"
+
+
+class Withdrawing(_Answer):
+    """The withdrawal is stored and sent; the tracker says when it is final."""
+
+    state: Literal["withdrawing"] = "withdrawing"
 
 
 class HopAnswer(_Answer):

@@ -13,13 +13,12 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import dsse, errors, ids, order, statement
 from ledger_service.domain.calls import Propose
+from ledger_service.domain.facts import Skipped
 from ledger_service.domain.jobplan import JobPlans
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Stage
-from ledger_service.domain.records import Evidence, Hop, Order, Outgoing
-from ledger_service.services.send import Sender
+from ledger_service.domain.records import Evidence, Hop, Order, Outgoing, TxState
+from ledger_service.services.send import BATCH, PROPOSE, Ended, Sender, purpose
 from ledger_service.services.wakes import Wakes
-
-BATCH = 20
 
 log = structlog.get_logger()
 
@@ -78,9 +77,8 @@ class Anchor:
 
     async def reconcile(self, *, at_start: bool = False) -> bool:
         """Send again what the chain does not have; fail evidence whose proposal had no effect."""
-        for outgoing, reason in await self._sender.reconcile(at_start=at_start):
-            for wanted in outgoing.orders:
-                await self._fail_order(wanted, outgoing, reason)
+        for ended in await self._sender.look(at_start=at_start):
+            await self._end(ended)
         return False
 
     async def again(self, evidence: ids.EvidenceId) -> None:
@@ -114,6 +112,8 @@ class Anchor:
 
     async def _build(self, evidence: Evidence) -> Built:
         claim = statement.loads(dsse.loads(evidence.envelope).payload)
+        if evidence.asset not in self._asset_types:
+            raise NotNow(f"{evidence.asset} is no longer in this service's settings.")
         plan = self._plans.find(self._asset_types[evidence.asset], evidence.failure_mode)
         asset = ids.asset_id(evidence.asset)
         version, attempt = await asyncio.gather(
@@ -162,7 +162,7 @@ class Anchor:
         """
         call = Propose(tuple(item.order.content for item in ready))
         names = [item.order.id for item in ready]
-        key = f"propose:{names[0].hex()}" + (f"+{len(names) - 1}" if len(names) > 1 else "")
+        key = purpose(names)
         try:
             async with self._store.transaction() as rows:
                 for item in ready:
@@ -190,15 +190,56 @@ class Anchor:
             },
         )
 
-    async def _fail_order(self, wanted: ids.OrderId, outgoing: Outgoing, reason: str) -> None:
-        async with self._store.reading() as rows:
-            evidence = (await rows.orders.get(wanted)).content.evidence
-        word = await self._ledger.word(wanted)
-        if outgoing.key.startswith("propose:") and not word.proposed_at:
-            await self._fail(evidence, reason)
+    async def _end(self, ended: Ended) -> None:
+        """Write down what became of a transaction and what follows from it, all or nothing."""
+        without = await self._without_effect(ended)
+        if without is None:
+            return
+        async with self._store.transaction() as rows:
+            await rows.outgoing.settle(ended.outgoing.key, ended.state, ended.reason)
+            for order, reason in without.items():
+                evidence = (await rows.orders.get(order)).content.evidence
+                await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
+
+    async def _without_effect(self, ended: Ended) -> dict[ids.OrderId, str] | None:
+        """Return the orders that a transaction did not propose, with the reason.
+
+        None if the chain cannot say it now: then it is asked again.
+        """
+        outgoing = ended.outgoing
+        if not outgoing.key.startswith(PROPOSE):
+            return {}
+        if ended.state is TxState.MINED:
+            return await self._skipped(ended) if len(outgoing.orders) > 1 else {}
+        words = await asyncio.gather(*(self._ledger.word(order) for order in outgoing.orders))
+        pairs = zip(outgoing.orders, words, strict=True)
+        return {order: ended.reason for order, word in pairs if not word.proposed_at}
+
+    async def _skipped(self, ended: Ended) -> dict[ids.OrderId, str] | None:
+        """Return what a batch left out, by the events of this very transaction.
+
+        Agents' batches skip too, an order that is not proposed yet among others: that is no failure.
+        """
+        assert ended.receipt is not None, "it was mined"
+        block = await self._ledger.block(ended.receipt.block)
+        if block is None or block.hash != ended.receipt.block_hash:
+            return None
+        return {
+            fact.event.order: f"The proposal was skipped: reason {fact.event.why}, found {fact.event.found}."
+            for fact in await self._ledger.facts(block)
+            if isinstance(fact.event, Skipped) and fact.place.transaction == ended.outgoing.hash
+        }
 
     async def _fail(self, evidence: ids.EvidenceId, reason: str) -> None:
-        log.warning("failed", evidence=evidence.hex(), why=reason)
         async with self._store.transaction() as rows:
-            await rows.evidence.move(evidence, Stage.FAILED, reason)
-            await rows.evidence.hop(Hop(evidence, "failed", self._clock.now(), detail=reason))
+            await self._write_failure(rows, evidence, Stage.SEALED, reason)
+
+    async def _write_failure(
+        self, rows: ports.Transaction, evidence: ids.EvidenceId, expected: Stage, reason: str
+    ) -> None:
+        """Fail evidence that still is where it was believed to be; else another process was faster."""
+        if (await rows.evidence.get(evidence)).stage is not expected:
+            return
+        log.warning("failed", evidence=evidence.hex(), why=reason)
+        await rows.evidence.move(evidence, Stage.FAILED, reason)
+        await rows.evidence.hop(Hop(evidence, "failed", self._clock.now(), detail=reason))

@@ -44,17 +44,19 @@ class Close:
         await self._send(found, "withdraw", Withdraw(found.content))
 
     async def expire_overdue(self, limit: int = 20) -> bool:
-        """Close open orders whose deadline has passed; say whether there were any."""
+        """Close open orders whose deadline has passed; say whether anything was sent."""
         now = int(self._clock.now().timestamp())
         async with self._store.reading() as rows:
             opened = await rows.orders.list(limit=1000, status=Status.PROPOSED)
         due = [item for item in opened if item.content.deadline <= now][:limit]
+        sent = 0
         for item in due:
             try:
                 await self._send(item, "expire", Expire(item.content))
+                sent += 1
             except (errors.CallReverted, errors.Conflict):
                 continue  # under way already, or settled meanwhile
-        return bool(due)
+        return bool(sent)
 
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
         """Keep an organisation's result document. Its digest on chain decides what it is worth.
@@ -73,7 +75,7 @@ class Close:
     async def complete(self, order: ids.OrderId, outcome: Outcome, report: bytes) -> bytes:
         """Store the close-out report and tell the host's agent, who signs; return its SHA-256.
 
-        Raise NotFound, IllegalMove, TooLarge.
+        Raise NotFound, IllegalMove, TooLarge; Conflict if another end was told before.
         """
         if len(report) > MAX_CLOSE_OUT_BYTES:
             raise errors.TooLarge(found=len(report), expected=f"at most {MAX_CLOSE_OUT_BYTES}")
@@ -88,7 +90,12 @@ class Close:
             "closeOut": digest.hex(),
         }
         async with self._store.transaction() as rows:
-            await rows.orders.announce("close-out", order, body)
+            place = await rows.orders.announce("close-out", order, body)
+            (told,) = await rows.orders.announcements(place - 1, 1)
+            if told.body != body:
+                raise errors.Conflict(
+                    "Another end of this work was told before.", found=told.body["closeOut"]
+                )
             name = outcome.name.replace("_", " ").lower()
             await rows.evidence.hop(
                 Hop(found.content.evidence, "work ended", self._clock.now(), detail=name)
@@ -106,6 +113,7 @@ class Close:
         async with self._store.transaction() as rows:
             key = f"{verb}:{order.id.hex()}"
             outgoing = await self._sender.store(rows, key, call, [order.id])
+            await rows.evidence.hop(Hop(order.content.evidence, f"{verb} sent", self._clock.now()))
         await self._sender.broadcast(outgoing)
 
 

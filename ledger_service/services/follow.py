@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -21,10 +21,11 @@ from ledger_service.domain.facts import (
     Refused,
     Skipped,
 )
-from ledger_service.domain.lifecycle import SETTLED, Stage, Status
-from ledger_service.domain.records import Hop, Order, TxState
+from ledger_service.domain.lifecycle import SETTLED, Status
+from ledger_service.domain.records import Delivery, Hop, Order, TxState
 from ledger_service.domain.result import Reason
 from ledger_service.services import deliveries
+from ledger_service.services.send import BATCH, purpose
 from ledger_service.services.wakes import Wakes
 
 CATCH_UP = 50
@@ -76,7 +77,7 @@ class Follow:
         while number <= end:
             block = await self._ledger.block(number)
             if block is None:  # the node went back meanwhile
-                return True
+                return False
             if cursor is not None and block.parent != cursor.hash:
                 await self._rewind(cursor)
                 return True
@@ -125,16 +126,13 @@ class Follow:
         event = fact.event
         await _note(rows, order, fact, self._clock)
         if isinstance(event, Proposed):
-            await rows.outgoing.settle(f"propose:{order.id.hex()}", TxState.MINED)
+            await rows.outgoing.settle(purpose([order.id]), TxState.MINED)
             if order.status is Status.NONE:
                 await rows.orders.move(order.id, Status.PROPOSED, block.number)
         elif isinstance(event, Moved):
             reason = await _reason(rows, order, event)
             await rows.orders.move(order.id, event.status, block.number, reason)
             return await self._deliver(rows, order, fact, block)
-        elif isinstance(event, Skipped) and order.status is Status.NONE:
-            why = f"The proposal was skipped: reason {event.why}, found {event.found}."
-            await rows.evidence.move(order.content.evidence, Stage.FAILED, why)
         return 0
 
     async def _deliver(
@@ -155,7 +153,7 @@ class Follow:
             domain=self._ledger.orders,
         )
         for name in wanted:
-            await rows.outbox.add(deliveries.delivery(name, payload, self._clock.now()))
+            await _enqueue(rows, deliveries.delivery(name, payload, self._clock.now()), fact)
         return len(wanted)
 
     async def _rewind(self, cursor: Block) -> None:
@@ -164,7 +162,24 @@ class Follow:
         log.warning("the chain was rewritten", from_block=cursor.number, to_block=common.number)
         async with self._store.transaction() as rows:
             for order in await rows.chain.rewind(common):
-                await _restate(rows, order, await rows.chain.facts(order))
+                await self._restate(rows, order, common)
+
+    async def _restate(self, rows: ports.Transaction, order: ids.OrderId, common: Block) -> None:
+        """Set an order's state to what its remaining facts say."""
+        status, block = _standing(await rows.chain.facts(order))
+        try:
+            await rows.orders.reset(order, status, block)
+            evidence = (await rows.orders.get(order)).content.evidence
+        except errors.NotFound:
+            log.info("an order of another builder", order=order.hex())
+            return
+        detail = f"to block {common.number}, now {status.title}"
+        await rows.evidence.hop(Hop(evidence, "chain rewritten", self._clock.now(), detail=detail))
+        if (
+            status is Status.NONE
+        ):  # its proposal is to be sent again, alone or at the head of a batch
+            for size in range(1, BATCH + 1):
+                await rows.outgoing.settle(purpose([order] * size), TxState.STORED)
 
     async def _common(self, cursor: Block) -> Block:
         number = cursor.number - 1
@@ -176,6 +191,18 @@ class Follow:
                 return ours
             number -= 1
         raise errors.ReorgTooDeep("No common block since the deployment.", found=cursor.number)
+
+
+async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:
+    """Add a delivery. Where its place was another fact's, before a rewrite, that fact's is kept."""
+    if await rows.outbox.add(item):
+        return
+    held = await rows.outbox.of_order(item.key)
+    if any((it.dedup, it.kind) == (item.dedup, item.kind) for it in held):
+        return
+    mark = f"{fact.place.id}~{fact.place.block_hash.hex()[:8]}"
+    log.warning("a fact stands where another was delivered", place=mark, order=item.key)
+    await rows.outbox.add(replace(item, dedup=f"{mark}:{item.destination}"))
 
 
 async def _note(rows: ports.Transaction, order: Order, fact: Fact, clock: ports.Clock) -> None:
@@ -215,15 +242,12 @@ def _reason_title(number: int) -> str:
         return f"reason {number}"
 
 
-async def _restate(rows: ports.Transaction, order: ids.OrderId, facts: Sequence[Fact]) -> None:
-    """Set an order's state to what its remaining facts say."""
+def _standing(facts: Sequence[Fact]) -> tuple[Status, int | None]:
+    """Return the status that facts in chain order lead to, and the block of its move."""
     status, block = Status.NONE, None
     for fact in facts:
         if isinstance(fact.event, Proposed) and status is Status.NONE:
             status, block = Status.PROPOSED, fact.place.block
         elif isinstance(fact.event, Moved):
             status, block = fact.event.status, fact.place.block
-    try:
-        await rows.orders.reset(order, status, block)
-    except errors.NotFound:
-        log.info("an order of another builder", order=order.hex())
+    return status, block

@@ -11,12 +11,14 @@ from typing import Self
 from ledger_service import ports
 from ledger_service.domain import dataset, dsse, errors, ids, statement
 from ledger_service.domain.jobplan import JobPlans
-from ledger_service.domain.lifecycle import Stage
 from ledger_service.domain.records import Evidence, Hop
 from ledger_service.domain.statement import Statement
 from ledger_service.services.wakes import Wakes
 
 CLOCK_SKEW = timedelta(seconds=120)
+STAGING = "staging"
+STAMP = "%Y%m%dT%H%M%S"
+ABANDONED_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The answer: the same for the same evidence, however often it comes."""
+    """The answer: the same for the same evidence, however often it comes. The tracker says the rest."""
 
     evidence: ids.EvidenceId
     dataset_root: ids.DatasetRoot
-    stage: Stage
     new: bool
 
 
@@ -71,14 +72,19 @@ class Seal:
         self._clock = clock
         self._wakes = wakes
 
-    async def begin(self, envelope: bytes) -> Sealing | Sealed:
+    async def begin(self, envelope: bytes, *, only: str = "") -> Sealing | Sealed:
         """Check the statement; return a sealing that takes the files, or the answer if it is known.
 
-        Raise InvalidEvidence (each kind), BacklogFull, ChainError.
+        `only`: the one asset that the sender may speak for. Raise InvalidEvidence (each kind),
+        Forbidden, BacklogFull, ChainError.
         """
         sealed = dsse.loads(envelope)
         evidence = statement.evidence_id(sealed.payload)
         claim = statement.loads(sealed.payload)
+        if only and claim.asset != only:
+            raise errors.Forbidden(
+                "The token is another asset's.", found=claim.asset, expected=only
+            )
         self._check_signature(sealed, claim)
         known = await self.find(evidence)
         if known is not None:
@@ -86,7 +92,7 @@ class Seal:
         now = self._clock.now()
         self._check_claim(claim, now)
         await self._check_chain(claim)
-        sealing = Sealing(self, evidence, envelope, claim)
+        sealing = Sealing(self, evidence, envelope, claim, now)
         await self._check_room(sealing)
         return sealing
 
@@ -97,17 +103,28 @@ class Seal:
                 found = await rows.evidence.get(evidence)
             except errors.NotFound:
                 return None
-        return Sealed(found.id, found.dataset_root, found.stage, new=False)
+        return Sealed(found.id, found.dataset_root, new=False)
 
-    async def from_location(self, envelope: bytes, location: str) -> Sealed:
+    async def from_location(self, envelope: bytes, location: str, *, only: str = "") -> Sealed:
         """Seal files that lie in an allowed location: copied and hashed once."""
-        sealing = await self.begin(envelope)
+        sealing = await self.begin(envelope, only=only)
         if isinstance(sealing, Sealed):
             return sealing
         async with sealing:
             for entry in sealing.claim.entries:
-                await sealing.file(entry.path, self._locations.open(location, entry.path))
+                try:
+                    await sealing.file(entry.path, self._locations.open(location, entry.path))
+                except errors.NotFound as exc:
+                    raise errors.MissingFile("At the location.", found=entry.path) from exc
             return await sealing.finish()
+
+    async def tidy(self) -> bool:
+        """Delete what uploads left in staging when their process was killed; never says busy."""
+        before = (self._clock.now() - ABANDONED_AFTER).strftime(STAMP)
+        async for key in self.objects.keys(STAGING):
+            if key.removeprefix(f"{STAGING}/") < before:
+                await self.objects.delete(key)
+        return False
 
     async def commit(self, sealing: Sealing) -> Sealed:
         """Write the row. The same evidence, sealed meanwhile by another call, gives its answer."""
@@ -128,7 +145,7 @@ class Seal:
                 raise
             return known
         self._wakes.sealed.ring()
-        return Sealed(sealing.evidence, claim.dataset_root, Stage.SEALED, new=True)
+        return Sealed(sealing.evidence, claim.dataset_root, new=True)
 
     def _check_signature(self, sealed: dsse.Envelope, claim: Statement) -> None:
         if sealed.signatures or self._limits.require_signature:
@@ -181,7 +198,12 @@ class Sealing:
     """One piece of evidence on its way in. Used as a context: what is not finished is cleared away."""
 
     def __init__(
-        self, seal: Seal, evidence: ids.EvidenceId, envelope: bytes, claim: Statement
+        self,
+        seal: Seal,
+        evidence: ids.EvidenceId,
+        envelope: bytes,
+        claim: Statement,
+        now: datetime,
     ) -> None:
         self._seal = seal
         self.evidence = evidence
@@ -189,7 +211,8 @@ class Sealing:
         self.claim = claim
         self._expected = {entry.path: entry for entry in claim.entries}
         self._staged: dict[str, str] = {}
-        self._folder = f"staging/{uuid.uuid4().hex}"
+        # Flat, so that no folder is left over; dated, so that what a kill leaves is told apart.
+        self._prefix = f"{STAGING}/{now.strftime(STAMP)}-{uuid.uuid4().hex}"
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -208,7 +231,7 @@ class Sealing:
         if path in self._staged:
             raise errors.DuplicatePath(found=repr(path))
         entry = self._expected[path]
-        key = f"{self._folder}/{len(self._staged)}"
+        key = f"{self._prefix}-{len(self._staged)}"
         hasher = dataset.FileHasher(entry.chunk)
         self._staged[path] = key
         await self._seal.objects.put(key, _hashed(chunks, hasher, entry))

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 
 from ledger_service import ports
 from ledger_service.domain import ids
-from ledger_service.domain.calls import Call, Sent
+from ledger_service.domain.calls import Call, Receipt, Sent
 from ledger_service.domain.records import Outgoing, TxState
 
+BATCH = 20  #: orders in one proposal, at most
+PROPOSE = "propose:"
 RESEND_AFTER = timedelta(seconds=3)
 LOST_AFTER = timedelta(seconds=30)
 
 log = structlog.get_logger()
+
+
+def purpose(orders: Sequence[ids.OrderId]) -> str:
+    """Return the key of the transaction that proposes these orders, the first one named."""
+    more = f"+{len(orders) - 1}" if len(orders) > 1 else ""
+    return f"{PROPOSE}{orders[0].hex()}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the chain made of a stored transaction, found and not yet written down."""
+
+    outgoing: Outgoing
+    state: TxState
+    reason: str = ""
+    receipt: Receipt | None = None
 
 
 class Sender:
@@ -29,6 +48,7 @@ class Sender:
         self._signer = signer
         self._clock = clock
         self._mined: int | None = None
+        self._missing: dict[str, datetime] = {}  # since when a nonce is used and no receipt found
 
     @property
     def address(self) -> ids.Address:
@@ -68,56 +88,51 @@ class Sender:
             await rows.outgoing.sent(outgoing.key)
         return outcome
 
-    async def reconcile(self, *, at_start: bool = False) -> list[tuple[Outgoing, str]]:
-        """Compare what is stored with the chain; send again what is missing.
+    async def look(self, *, at_start: bool = False) -> list[Ended]:
+        """Compare what is stored with the chain; send again what is missing; return what has ended.
 
-        Return what ended without its effect, each with the reason.
+        Nothing is written down here: the caller does it, together with what follows from it.
         """
         async with self._store.reading() as rows:
             unfinished = await rows.outgoing.unfinished(self.address)
         if not unfinished:
             return []
-        mined, final = await self._ledger.nonce(self.address), await self._final()
-        lost = []
+        mined = await self._ledger.nonce(self.address)
+        final = (await self._ledger.head()).number - self._ledger.finality_depth
+        found = []
         for outgoing in unfinished:
-            reason = await self._settle(outgoing, mined, final, at_start=at_start)
-            if reason is not None:
-                lost.append((outgoing, reason))
-        return lost
+            ended = await self._look_at(outgoing, mined, final, at_start=at_start)
+            if ended is not None:
+                found.append(ended)
+        return found
 
-    async def _final(self) -> int:
-        return (await self._ledger.head()).number - self._ledger.finality_depth
-
-    async def _settle(
+    async def _look_at(
         self, outgoing: Outgoing, mined: int, final: int, *, at_start: bool
-    ) -> str | None:
-        """Return why it failed, for what failed; None for all else."""
+    ) -> Ended | None:
         receipt = await self._ledger.receipt(outgoing.hash)
-        if receipt is not None and receipt.block > final:
-            return None
-        if receipt is not None and receipt.succeeded:
-            await self._end(outgoing, TxState.MINED)
-            return None
         if receipt is not None:
-            return await self._end(outgoing, TxState.FAILED, "It was mined and reverted.")
-        if outgoing.nonce < mined and await self._ledger.receipt(outgoing.hash) is None:
-            return await self._lost(outgoing)
+            self._missing.pop(outgoing.key, None)
+            if receipt.block > final:
+                return None
+            if receipt.succeeded:
+                return Ended(outgoing, TxState.MINED, receipt=receipt)
+            return Ended(outgoing, TxState.FAILED, "It was mined and reverted.", receipt)
+        if outgoing.nonce < mined:
+            return self._lost(outgoing)
         if at_start or self._is_due(outgoing):
             await self.broadcast(outgoing)
         return None
 
-    async def _lost(self, outgoing: Outgoing) -> str | None:
-        """Another transaction holds the nonce. Believed late, when a rewrite of the chain is unlikely."""
-        if self._clock.now() < outgoing.created_at + LOST_AFTER:
-            return None
-        return await self._end(
-            outgoing, TxState.FAILED, "Another transaction of this key took its nonce."
-        )
+    def _lost(self, outgoing: Outgoing) -> Ended | None:
+        """Another transaction holds the nonce, so it seems.
 
-    async def _end(self, outgoing: Outgoing, state: TxState, reason: str = "") -> str | None:
-        async with self._store.transaction() as rows:
-            await rows.outgoing.settle(outgoing.key, state, reason)
-        return reason or None
+        Believed when nothing else was seen for a while: the node that counted the nonce may be
+        ahead of the one that was asked for the receipt.
+        """
+        now = self._clock.now()
+        if now < self._missing.setdefault(outgoing.key, now) + LOST_AFTER:
+            return None
+        return Ended(outgoing, TxState.FAILED, "Another transaction of this key took its nonce.")
 
     def _is_due(self, outgoing: Outgoing) -> bool:
         # Sends double their distance from the creation: 3 s, 6 s, 12 s, ... and never give up.

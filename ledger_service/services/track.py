@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ledger_service import ports
 from ledger_service.domain import ids
 from ledger_service.domain.facts import CapturedProof, Fact
-from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Stage, Status
 from ledger_service.domain.records import Announcement, Delivery, Evidence, Hop, Order, Result
 
 
@@ -23,16 +23,22 @@ class Journey:
     @property
     def state(self) -> str:
         """Return the state people are told: of the newest order, else the stage."""
-        if self.orders and self.orders[-1].status is not Status.NONE:
-            return self.orders[-1].status.title
-        return self.evidence.stage.value
+        spoken = self._spoken()
+        return self.evidence.stage.value if spoken is None else spoken.status.title
 
     @property
     def reason(self) -> str:
         """Return why it is in that state, where there is a reason."""
-        if self.orders and self.orders[-1].status is not Status.NONE:
-            return self.orders[-1].reason
-        return self.evidence.reason
+        spoken = self._spoken()
+        return self.evidence.reason if spoken is None else spoken.reason
+
+    def _spoken(self) -> Order | None:
+        """Return the newest order, if it and not the stage says where the evidence is."""
+        last = self.orders[-1] if self.orders else None
+        if last is None or last.status is Status.NONE:
+            return None
+        again = last.status in MAY_TRY_AGAIN and self.evidence.stage is not Stage.ANCHORING
+        return None if again else last
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from obstore.store import AzureStore, LocalStore, MemoryStore, ObjectStore, S3St
 from ledger_service.domain import dataset, errors
 
 READ_BYTES = 1024 * 1024
+WRITE_BYTES = 8 * READ_BYTES
+WRITES = 3  #: pieces under way at once; with their size, the memory that an upload takes
 
 
 class Objects:
@@ -30,7 +32,9 @@ class Objects:
         counted = _Counted(chunks)
         dataset.check_path(key)
         try:
-            await obstore.put_async(self._store, key, counted, chunk_size=8 * READ_BYTES)
+            await obstore.put_async(
+                self._store, key, counted, chunk_size=WRITE_BYTES, max_concurrency=WRITES
+            )
             await self._make_durable(key)
         except (BaseError, OSError) as exc:
             raise errors.StorageError("put", found=str(exc)[:200], key=key) from exc

@@ -23,6 +23,7 @@ from ledger_service.wiring.service import Service, open_service
 
 RECONCILE_SECONDS = 1.0
 EXPIRE_SECONDS = 30.0
+TIDY_SECONDS = 3600.0
 LOOK_SECONDS = 0.25
 STOP_SECONDS = 1
 CHAIN_WAIT_SECONDS = 1.0
@@ -53,6 +54,8 @@ async def run(settings: config.Settings, parts: Iterable[str] = ALL) -> None:
 def _loops(service: Service, wanted: frozenset[str]) -> list[Coroutine[Any, Any, None]]:
     wakes = service.wakes
     loops: list[Coroutine[Any, Any, None]] = []
+    if "api" in wanted:
+        loops.append(forever("tidy", service.parts.seal.tidy, Wake(), period=TIDY_SECONDS))
     if "anchor" in wanted:
         loops += [
             forever("anchor", service.anchor.step, wakes.sealed, period=LOOK_SECONDS),

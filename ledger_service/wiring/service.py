@@ -11,7 +11,7 @@ from pathlib import Path
 from ledger_service import settings as config
 from ledger_service.api.parts import Parts
 from ledger_service.chain.client import ChainLedger
-from ledger_service.chain.keys import load_keystore
+from ledger_service.chain.keys import LocalSigner, load_keystore
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.clock import SystemClock
 from ledger_service.db.migrations import upgrade
@@ -29,7 +29,7 @@ from ledger_service.services.send import Sender
 from ledger_service.services.track import Track
 from ledger_service.services.wakes import Wakes
 from ledger_service.storage.locations import Locations
-from ledger_service.storage.objects import open_objects
+from ledger_service.storage.objects import Objects, open_objects
 from ledger_service.wiring.destinations import Closable, open_destinations
 
 
@@ -108,65 +108,103 @@ def _build(
     plans: JobPlans,
     destinations: tuple[Closable, ...],
 ) -> Service:
-    clock, wakes = SystemClock(), Wakes()
+    shared = Shared(settings, store, ledger, plans, SystemClock(), Wakes())
+    sender = Sender(store, ledger, _signer(settings), shared.clock)
+    relays = tuple(Relay(store=store, destination=d, clock=shared.clock) for d in destinations)
+    anchor, follow = _anchor(shared, sender), _follow(shared, relays)
     objects = open_objects(settings.storage.url, root=settings.root)
-    types = {name: asset.type for name, asset in settings.orders.assets.items()}
-    signer = load_keystore(
-        settings.path(settings.builder.keystore), settings.path(settings.builder.password_file)
-    )
-    sender = Sender(store, ledger, signer, clock)
-    anchor = Anchor(
-        store=store,
-        ledger=ledger,
-        sender=sender,
-        plans=plans,
-        asset_types=types,
-        currency=settings.orders.currency,
-        clock=clock,
-        wakes=wakes,
-    )
     close = Close(
-        store=store, objects=objects, ledger=ledger, sender=sender, clock=clock, wakes=wakes
-    )
-    relays = tuple(Relay(store=store, destination=d, clock=clock) for d in destinations)
-    follow = Follow(
-        store=store,
-        ledger=ledger,
-        start=ledger.deployment.block,
-        routes={relay.name: ROUTES[relay.name] for relay in relays},
-        clock=clock,
-        wakes=wakes,
-    )
-    seal = Seal(
         store=store,
         objects=objects,
-        locations=Locations(settings.storage.locations),
         ledger=ledger,
-        plans=plans,
-        asset_types=types,
-        limits=limits_of(settings.seal),
-        clock=clock,
-        wakes=wakes,
+        sender=sender,
+        clock=shared.clock,
+        wakes=shared.wakes,
+    )
+    parts = _parts(shared, objects, anchor=anchor, follow=follow, close=close)
+    return Service(settings, store, ledger, parts, anchor, follow, close, relays, shared.wakes)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What many verbs are made of."""
+
+    settings: config.Settings
+    store: SqlStore
+    ledger: ChainLedger
+    plans: JobPlans
+    clock: SystemClock
+    wakes: Wakes
+
+    @property
+    def asset_types(self) -> dict[str, str]:
+        """Return asset -> type."""
+        return {name: asset.type for name, asset in self.settings.orders.assets.items()}
+
+
+def _signer(settings: config.Settings) -> LocalSigner:
+    builder = settings.builder
+    return load_keystore(settings.path(builder.keystore), settings.path(builder.password_file))
+
+
+def _anchor(shared: Shared, sender: Sender) -> Anchor:
+    return Anchor(
+        store=shared.store,
+        ledger=shared.ledger,
+        sender=sender,
+        plans=shared.plans,
+        asset_types=shared.asset_types,
+        currency=shared.settings.orders.currency,
+        clock=shared.clock,
+        wakes=shared.wakes,
     )
 
+
+def _follow(shared: Shared, relays: tuple[Relay, ...]) -> Follow:
+    return Follow(
+        store=shared.store,
+        ledger=shared.ledger,
+        start=shared.ledger.deployment.block,
+        routes={relay.name: ROUTES[relay.name] for relay in relays},
+        clock=shared.clock,
+        wakes=shared.wakes,
+    )
+
+
+def _seal(shared: Shared, objects: Objects) -> Seal:
+    return Seal(
+        store=shared.store,
+        objects=objects,
+        locations=Locations(shared.settings.storage.locations),
+        ledger=shared.ledger,
+        plans=shared.plans,
+        asset_types=shared.asset_types,
+        limits=limits_of(shared.settings.seal),
+        clock=shared.clock,
+        wakes=shared.wakes,
+    )
+
+
+def _parts(
+    shared: Shared, objects: Objects, *, anchor: Anchor, follow: Follow, close: Close
+) -> Parts:
     async def ready() -> dict[str, int]:
-        return {"head": (await ledger.head()).number, "lag": await follow.lag()}
+        return {"head": (await shared.ledger.head()).number, "lag": await follow.lag()}
 
-    parts = Parts(
-        store=store,
-        clock=clock,
-        seal=seal,
+    return Parts(
+        store=shared.store,
+        clock=shared.clock,
+        seal=_seal(shared, objects),
         anchor=anchor,
-        track=Track(store),
-        fetch=Fetch(store, objects),
+        track=Track(shared.store),
+        fetch=Fetch(shared.store, objects),
         close=close,
-        wakes=wakes,
+        wakes=shared.wakes,
         ready=ready,
-        base_url=settings.base_url,
-        public_datasets=settings.api.public_datasets,
-        public_metrics=settings.api.public_metrics,
+        base_url=shared.settings.base_url,
+        public_datasets=shared.settings.api.public_datasets,
+        public_metrics=shared.settings.api.public_metrics,
     )
-    return Service(settings, store, ledger, parts, anchor, follow, close, relays, wakes)
 
 
 def limits_of(sealing: config.Sealing) -> Limits:
