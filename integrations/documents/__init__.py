@@ -1,0 +1,1 @@
+"""The order document: one per order, its present status and how it got there."""

@@ -1,0 +1,1 @@
+"""The purchase order: exactly one per order that all parties approved."""

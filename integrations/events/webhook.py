@@ -1,0 +1,93 @@
+"""CloudEvents to a webhook, signed by the Standard Webhooks scheme."""
+
+from __future__ import annotations
+
+import binascii
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpx
+import standardwebhooks
+
+from integrations.events import mapping
+from integrations.events.pause import seconds_of
+from ledger_service.domain import errors
+from ledger_service.domain.records import Delivery
+
+TIMEOUT_SECONDS = 20.0
+#: Asked to come later, not refused.
+_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class Webhook:
+    """The Destination port: one POST per event; any 2xx is done, redirects are not followed.
+
+    The receiver may get an event twice (a lost answer); `webhook-id` and the event's id are the
+    same then. While it asks for a pause (Retry-After) it is left alone.
+    """
+
+    name = "events"
+
+    def __init__(self, url: str, secret: str, source: str) -> None:
+        """`secret`: base64, as `whsec_...`. Raise ConfigError."""
+        self._url = _checked(url)
+        self._source = source
+        self._signer = _signer(secret)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        )
+        self._quiet_until = 0.0
+
+    async def deliver(self, delivery: Delivery) -> dict[str, object]:
+        """Post the event. Raise DestinationDown, DestinationRefused."""
+        identity = str(delivery.payload["eventId"])
+        body = mapping.event(delivery.payload, self._source)
+        if (left := self._quiet_until - time.monotonic()) > 0:
+            raise errors.DestinationDown("It asked for a pause.", retry_after=round(left, 1))
+        try:
+            answer = await self._client.post(
+                self._url, content=body, headers=self._headers(identity, body)
+            )
+        except httpx.TransportError as exc:
+            raise errors.DestinationDown(str(exc) or repr(exc), url=self._url) from exc
+        self._judge(answer)
+        return {"id": identity, "status": answer.status_code}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _headers(self, identity: str, body: bytes) -> dict[str, str]:
+        now = datetime.now(UTC)
+        return {
+            "content-type": mapping.MEDIA_TYPE,
+            "webhook-id": identity,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(identity, now, body.decode()),
+        }
+
+    def _judge(self, answer: httpx.Response) -> None:
+        if answer.is_success:
+            return
+        found = f"HTTP {answer.status_code}"
+        if answer.is_server_error or answer.status_code in _LATER:
+            pause = seconds_of(answer.headers.get("retry-after", ""), datetime.now(UTC))
+            self._quiet_until = time.monotonic() + pause
+            raise errors.DestinationDown(found=found, url=self._url, retry_after=pause)
+        raise errors.DestinationRefused(answer.text[:200], found=found, url=self._url)
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise errors.ConfigError("The webhook's address is no http(s) URL.", found=url)
+    return url
+
+
+def _signer(secret: str) -> standardwebhooks.Webhook:
+    try:
+        return standardwebhooks.Webhook(secret)
+    except (binascii.Error, ValueError, RuntimeError) as exc:
+        raise errors.ConfigError("The webhook's secret is not base64 (whsec_...).") from exc
