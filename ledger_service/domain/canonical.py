@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 import rfc8785
@@ -13,9 +14,13 @@ from ledger_service.domain import errors
 
 MAX_DEPTH = 32
 MAX_SAFE_INTEGER = 2**53 - 1
+MAX_DIGITS = 20
+MAX_BITS = 256
 
 # Strings are dropped before brackets are counted, so that a bracket in a string does not count.
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and the closing quote may be missing: a string without end is read once, not once from
+# each quote in it.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def loads(data: bytes) -> Any:
@@ -44,7 +49,7 @@ def dumps(value: Any) -> bytes:
     _check_value(value, 0)
     try:
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as exc:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as exc:
         raise errors.MalformedJson(str(exc)) from exc
 
 
@@ -74,7 +79,7 @@ def _check_value(value: Any, depth: int) -> None:
         case bool() | str() | None:
             pass
         case int():
-            _safe_int(str(value))
+            _check_range(value)
         case dict():
             for item in value.values():
                 _check_value(item, depth + 1)
@@ -88,9 +93,8 @@ def _check_value(value: Any, depth: int) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise errors.MalformedJson("A name stands twice in one object.", found=repr(twice))
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise errors.MalformedJson("A name stands twice in one object.", found=repr(twice[:80]))
     return result
 
 
@@ -99,7 +103,13 @@ def _no_float(text: str) -> NoReturn:
 
 
 def _safe_int(text: str) -> int:
-    digits = text.lstrip("-")
-    if len(digits) > len(str(MAX_SAFE_INTEGER)) or int(digits) > MAX_SAFE_INTEGER:
+    if len(text) > MAX_DIGITS:  # Python refuses to read some thousands of digits
         raise errors.IntegerTooLarge(found=text[:40], expected=f"at most {MAX_SAFE_INTEGER}")
-    return int(text)
+    return _check_range(int(text))
+
+
+def _check_range(value: int) -> int:
+    if abs(value) > MAX_SAFE_INTEGER:
+        found = value if value.bit_length() <= MAX_BITS else f"{value.bit_length()} bits"
+        raise errors.IntegerTooLarge(found=found, expected=f"at most {MAX_SAFE_INTEGER}")
+    return value

@@ -22,6 +22,8 @@ DEFAULT_CHUNK = MIB
 MAX_PATH_BYTES = 512
 MAX_FILES = 4096
 
+# Unassigned ones (Cn) may get another normal form with a later Unicode.
+_NOT_PRINTED = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
 
@@ -61,7 +63,8 @@ class Entry:
 def dataset_root(entries: Iterable[Entry]) -> DatasetRoot:
     """Return the root over the entries, in whatever order they come.
 
-    Raise EmptyDataset, DuplicatePath (also where one path is a folder of another).
+    Raise EmptyDataset, TooLarge, DuplicatePath (also where one path is a folder of another, or
+    two differ in case only).
     """
     ordered = check_entries(entries)
     return DatasetRoot(merkle.tree_root(merkle.leaf_hash(entry.leaf()) for entry in ordered))
@@ -76,13 +79,14 @@ def check_entries(entries: Iterable[Entry]) -> Sequence[Entry]:
         raise errors.TooLarge(
             "Too many files.", found=len(ordered), expected=f"at most {MAX_FILES}"
         )
+    # Where case is not told apart, A.csv and a.csv are one file: whoever checks there would lose one.
     seen: set[str] = set()
     for entry in ordered:
-        if entry.path in seen:
+        if (place := entry.path.casefold()) in seen:
             raise errors.DuplicatePath(found=repr(entry.path))
-        seen.add(entry.path)
-    for path in seen:
-        parts = path.split("/")
+        seen.add(place)
+    for place in seen:
+        parts = place.split("/")
         for depth in range(1, len(parts)):
             if (folder := "/".join(parts[:depth])) in seen:
                 raise errors.DuplicatePath("A file is also a folder.", found=repr(folder))
@@ -90,7 +94,7 @@ def check_entries(entries: Iterable[Entry]) -> Sequence[Entry]:
 
 
 def check_path(path: str) -> None:
-    """Raise UnsafePath unless `path` is relative, POSIX, NFC, printable, without dot components."""
+    """Raise UnsafePath unless `path` is relative, POSIX, NFC, printable, and safe on any system."""
     problem = _path_problem(path)
     if problem:
         raise errors.UnsafePath(problem, found=repr(path[:80]))
@@ -103,12 +107,14 @@ def _path_problem(path: str) -> str:
         return "Not UTF-8."
     if not encoded or len(encoded) > MAX_PATH_BYTES:
         return f"Expected 1 to {MAX_PATH_BYTES} bytes."
-    if "\\" in path or any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in path):
-        return "Backslash or control character."
+    if "\\" in path or any(unicodedata.category(c) in _NOT_PRINTED for c in path):
+        return "Backslash, control or unassigned character."
     if unicodedata.normalize("NFC", path) != path:
         return "Not in normal form C."
     if any(part in {"", ".", ".."} for part in path.split("/")):
         return "Empty, '.' or '..' component."
+    if any(part.endswith((".", " ")) for part in path.split("/")):
+        return "A component ends with a dot or a space, which some systems drop."
     if re.match(r"[A-Za-z]:", path):
         return "Drive letter."
     return ""

@@ -66,7 +66,7 @@ def loads(data: bytes) -> Envelope:
         raise errors.UnknownField(f"Expected a list of at most {MAX_SIGNATURES} signatures.")
     return Envelope(
         payload=_base64(fields["payload"]),
-        payload_type=str(fields["payloadType"]),
+        payload_type=_text(fields["payloadType"], "payloadType"),
         signatures=tuple(_signature(item) for item in signatures),
     )
 
@@ -118,10 +118,13 @@ def _verifies(key: PublicKey, sig: bytes, message: bytes) -> bool:
 def _signature(item: Any) -> Signature:
     if not isinstance(item, dict) or item.keys() - {"keyid"} != {"sig"}:
         raise errors.UnknownField("A signature has sig and keyid.")
-    keyid = item.get("keyid", "")
-    if not isinstance(keyid, str):
-        raise errors.UnknownField("keyid is a string.")
-    return Signature(keyid=keyid, sig=_base64(item["sig"]))
+    return Signature(keyid=_text(item.get("keyid", ""), "keyid"), sig=_base64(item["sig"]))
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise errors.UnknownField(f"{name} is a string.", found=repr(value)[:40])
+    return value
 
 
 def _base64(text: Any) -> bytes:

@@ -5,7 +5,7 @@
       Conflict          409  CF..  right in itself, but something else was first
       NotFound          404  NF..
       Denied        401/403  AU..  who asks may not
-      Limited       413/429  LM..  too large, too much at once
+      Limited  413/415/429   LM..  too large, too much at once, not a kind that is read
       ChainError        503  CH..  the chain or a node of it
       StorageError      503  ST..  bytes could not be stored or read
       RelayError          -  RL..  a destination
@@ -239,35 +239,49 @@ class NotFound(LedgerError):
     status = 404
 
 
-class Unauthenticated(LedgerError):
+class Denied(LedgerError):
+    """Who asks may not."""
+
+    code = "AU00"
+    status = 403
+
+
+class Unauthenticated(Denied):
     """A bearer token is needed and none that is valid was given."""
 
     code = "AU01"
     status = 401
 
 
-class Forbidden(LedgerError):
+class Forbidden(Denied):
     """The token's role does not allow this call."""
 
     code = "AU02"
     status = 403
 
 
-class TooLarge(LedgerError):
+class Limited(LedgerError):
+    """More was asked for than is served."""
+
+    code = "LM00"
+    status = 413
+
+
+class TooLarge(Limited):
     """The body, a part of it, or the statement is larger than the limit."""
 
     code = "LM01"
     status = 413
 
 
-class BacklogFull(LedgerError):
+class BacklogFull(Limited):
     """Too much evidence waits to be anchored; try again later."""
 
     code = "LM02"
     status = 429
 
 
-class UnsupportedMedia(LedgerError):
+class UnsupportedMedia(Limited):
     """The content type or content encoding is not one that this call reads."""
 
     code = "LM03"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ledger_service.domain import ids
+from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import Content
 
@@ -124,7 +124,12 @@ class OrderWord:
 
     @classmethod
     def unpack(cls, word: int) -> OrderWord:
-        """Take a 256-bit word apart; low bits first: 64 | 64 | 40 | 40 | 24 | 8 | 8 | 8."""
+        """Take a 256-bit word apart; low bits first: 64 | 64 | 40 | 40 | 24 | 8 | 8 | 8.
+
+        Raise BadAnswer if the contract has no such status.
+        """
+        if word >> 248 not in set(Status):
+            raise errors.BadAnswer("No such status.", found=word >> 248)
         return cls(
             approved=word & (2**64 - 1),
             against=word >> 64 & (2**64 - 1),
@@ -134,7 +139,7 @@ class OrderWord:
             outcome=word >> 232 & 0xFF,
             was_emergency=bool(word >> 240 & 1),
             was_contested=bool(word >> 241 & 1),
-            status=Status(word >> 248 & 0xFF),
+            status=Status(word >> 248),
         )
 
 

@@ -6,6 +6,7 @@ keccak-256 of that list, except under QBFT, where the seals are left out (see `s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ LATER: tuple[tuple[str, str], ...] = (
     ("parentBeaconBlockRoot", BYTES),
     ("requestsHash", BYTES),
 )
+_HEX = re.compile(r"0x[0-9a-fA-F]*")
 EXTRA = 12  #: place of extraData in the list
 
 
@@ -110,7 +112,7 @@ def from_rpc(answer: Mapping[str, Any]) -> Header:
         first = [_field(answer[name], kind) for name, kind in FIELDS]
         later = [_field(answer[name], kind) for name, kind in LATER if answer.get(name) is not None]
     except (KeyError, ValueError, TypeError) as exc:
-        raise errors.BadAnswer("Not a block header.", found=repr(exc)) from exc
+        raise errors.BadAnswer("Not a block header.", found=repr(exc)[:80]) from exc
     return Header(tuple(first + later))
 
 
@@ -118,15 +120,31 @@ def rlp_list(data: bytes) -> Sequence[Any]:
     """Decode an RLP list, strictly. Raise BadProof."""
     try:
         decoded = rlp.decode(data)
-    except rlp.exceptions.RLPException as exc:
+    except (rlp.exceptions.RLPException, RecursionError) as exc:
         raise errors.BadProof("Not RLP.", found=data[:16].hex()) from exc
     if not isinstance(decoded, list):
         raise errors.BadProof("Not an RLP list.", found=data[:16].hex())
     return decoded
 
 
+def text_item(item: Any) -> bytes:
+    """Return an item of an RLP list that must be a byte string. Raise BadProof."""
+    if not isinstance(item, bytes):
+        raise errors.BadProof("A list where bytes belong.", found=len(item))
+    return item
+
+
+def list_item(item: Any) -> Sequence[Any]:
+    """Return an item of an RLP list that must be a list itself. Raise BadProof."""
+    if isinstance(item, bytes):
+        raise errors.BadProof("Bytes where a list belongs.", found=item[:16].hex())
+    return list(item)
+
+
 def _field(text: str, kind: str) -> bytes:
+    if not _HEX.fullmatch(text):
+        raise ValueError(text[:40])
     if kind == NUMBER:
         number = int(text, 16)
         return number.to_bytes((number.bit_length() + 7) // 8)
-    return bytes.fromhex(text.removeprefix("0x"))
+    return bytes.fromhex(text[2:])

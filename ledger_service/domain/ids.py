@@ -30,6 +30,8 @@ TxHash = NewType("TxHash", bytes)
 Address = NewType("Address", bytes)  #: 20 bytes
 
 MAX_HOST = 255
+# As in the published schema: one machine has one name, so no leading zeros.
+_ASSET = re.compile(r"[1-9][0-9]{0,2}/[A-Za-z0-9][A-Za-z0-9._:-]{0,119}")
 _HEX32 = re.compile(r"(0x)?[0-9a-f]{64}")
 _HEX20 = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -41,8 +43,8 @@ def asset_id(asset: str) -> AssetId:
     the contract lets nobody else register it, so a name cannot be occupied by a stranger. Raise
     UnknownField.
     """
-    host, slash, name = asset.partition("/")
-    if not (slash and name and host.isascii() and host.isdigit() and 1 <= int(host) <= MAX_HOST):
+    host, _, name = asset.partition("/")
+    if not _ASSET.fullmatch(asset) or int(host) > MAX_HOST:
         raise errors.UnknownField(
             "Expected <host>/<name>, as in 1/robot-7.", found=repr(asset[:80])
         )

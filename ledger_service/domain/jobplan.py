@@ -7,15 +7,44 @@ minor units of the consortium's one currency; durations are minutes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
-from ledger_service.domain import errors
+from ledger_service.domain import canonical, errors
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+# Control characters would break the purchase order's XML; new lines may stand in a long text.
+Text = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f\uFFFE\uFFFF]*$"
+    ),
+]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+# What PyYAML lets through of values such as `2026-13-45`, `!!bool x` or a number of 5000 digits.
+_LEAKS = (ValueError, LookupError, AttributeError, TypeError)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a name that stands twice in one mapping, where YAML libraries take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature
+        names = [key.value for key, _ in node.value]
+        if len(names) != len(set(map(str, names))):
+            raise yaml.constructor.ConstructorError(
+                problem="a name stands twice in one mapping", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 class _Strict(BaseModel):
@@ -62,6 +91,12 @@ class JobPlan(_Strict):
     priority: int = Field(ge=1, le=5, description="1 is the most urgent")
     deadline_hours: int = Field(ge=1, le=89 * 24, alias="deadlineHours")
 
+    @model_validator(mode="after")
+    def _cost_can_be_written(self) -> Self:
+        if self.cost > canonical.MAX_SAFE_INTEGER:
+            raise ValueError("the whole cost is beyond 2^53 - 1")
+        return self
+
     @property
     def expected_minutes(self) -> int:
         """Return the expected duration of the stop."""
@@ -76,13 +111,18 @@ class JobPlan(_Strict):
 def loads(text: str, *, source: str = "job plan") -> JobPlan:
     """Read one YAML document. Raise BadJobPlan, naming the field, for anything else."""
     try:
-        return JobPlan.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as exc:
-        raise errors.BadJobPlan(f"{source}: not YAML: {exc}") from exc
+        return JobPlan.model_validate(_read(text))
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "document"
         raise errors.BadJobPlan(f"{source}: {place}: {first['msg']}") from exc
+
+
+def _read(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader, stricter
+    except (yaml.YAMLError, RecursionError, *_LEAKS) as exc:
+        raise errors.BadJobPlan("Not YAML:", found=str(exc)[:200]) from exc
 
 
 class JobPlans:

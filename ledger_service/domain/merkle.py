@@ -14,6 +14,7 @@ from ledger_service.domain import errors
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 LEAF_PREFIX = b"\x00"
 NODE_PREFIX = b"\x01"
+HASH_BYTES = 32
 
 
 def leaf_hash(data: bytes | bytearray | memoryview) -> bytes:
@@ -65,7 +66,8 @@ def tree_root(leaves: Iterable[bytes]) -> bytes:
 
 
 def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return PATH(index, D[n]) of RFC 9162 section 2.1.3.1, bottom up."""
+    """Return PATH(index, D[n]) of RFC 9162 section 2.1.3.1, bottom up. Raise BadProof."""
+    _check_index(index, len(leaves))
     if len(leaves) <= 1:
         return []
     split = 1 << (len(leaves) - 1).bit_length() - 1
@@ -79,10 +81,11 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
 
     Raise BadProof if index, size and length of the path do not fit; the caller compares the root.
     """
-    if not 0 <= index < size:
-        raise errors.BadProof("Leaf index outside the tree.", found=index, expected=f"below {size}")
+    _check_index(index, size)
     node, fn, sn = leaf, index, size - 1
     for sibling in path:
+        if len(sibling) != HASH_BYTES:
+            raise errors.BadProof("A node is not a hash.", found=len(sibling), expected=HASH_BYTES)
         if sn == 0:
             raise errors.BadProof("Inclusion path is too long.", found=len(path))
         if fn & 1 or fn == sn:
@@ -95,3 +98,8 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
     if sn:
         raise errors.BadProof("Inclusion path is too short.", found=len(path))
     return node
+
+
+def _check_index(index: int, size: int) -> None:
+    if not 0 <= index < size:
+        raise errors.BadProof("Leaf index outside the tree.", found=index, expected=f"below {size}")

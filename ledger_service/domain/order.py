@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError
 from eth_hash.auto import keccak
 
-from ledger_service.domain import canonical, ids
+from ledger_service.domain import canonical, errors, ids
 from ledger_service.domain.jobplan import JobPlan
 from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
@@ -30,6 +31,7 @@ DOMAIN_TYPE = keccak(
 )
 DOMAIN_NAME = "MaintenanceOrders"
 DOMAIN_VERSION = "1"
+WORD_BYTES = 32
 HORIZON_SECONDS = 90 * 24 * 3600
 
 
@@ -102,7 +104,7 @@ class Content:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Content:
-        """Read the JSON form. Raise UnknownField for ids that are none."""
+        """Read the JSON form. Raise UnknownField for ids that are none and numbers out of range."""
         return cls(
             evidence=ids.EvidenceId(ids.parse32(fields["evidence"])),
             dataset_root=ids.DatasetRoot(ids.parse32(fields["datasetRoot"])),
@@ -110,16 +112,34 @@ class Content:
             asset_version=ids.VersionId(ids.parse32(fields["assetVersion"])),
             detector=ids.DetectorId(ids.parse32(fields["detector"])),
             builder=ids.parse_address(fields["builder"]),
-            cost=int(fields["cost"]),
-            deadline=int(fields["deadline"]),
-            attempt=int(fields["attempt"]),
+            cost=_number(fields, "cost", 64),
+            deadline=_number(fields, "deadline", 40),
+            attempt=_number(fields, "attempt", 24),
         )
 
 
+def _number(fields: dict[str, Any], name: str, bits: int) -> int:
+    value = fields[name]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0 or value >> bits:
+        raise errors.UnknownField(
+            f"{name}: not a number of the contract.", found=repr(value)[:80], expected=f"uint{bits}"
+        )
+    return value
+
+
 def order_id(content: Content, domain: OrdersDomain) -> ids.OrderId:
-    """Return the EIP-712 digest of the content in the domain of one contract."""
+    """Return the EIP-712 digest of the content in the domain of one contract.
+
+    Raise UnknownField for a number or an id that does not fit its place.
+    """
     kinds = ["bytes32"] * 6 + ["address", "uint64", "uint40", "uint24"]
-    struct = keccak(encode(kinds, [CONTENT_TYPE, *content.as_tuple()]))
+    words = [CONTENT_TYPE, *content.as_tuple()]
+    if any(len(word) != WORD_BYTES for word in content.as_tuple()[:5]):
+        raise errors.UnknownField("An id of another length than 32 bytes.")  # it would be padded
+    try:
+        struct = keccak(encode(kinds, words))
+    except EncodingError as exc:
+        raise errors.UnknownField(f"Not a content: {exc}"[:200]) from exc
     return ids.OrderId(keccak(b"\x19\x01" + domain.separator() + struct))
 
 

@@ -69,9 +69,12 @@ def quantity(score: int) -> Quantity:
 
 def of_quantity(claimed: Quantity) -> int:
     """Read a statement's score or threshold. Raise UnknownField for another scale or unit."""
-    if (claimed.exponent, claimed.unit) != (EXPONENT, UNIT) or claimed.value < 0:
+    in_range = 0 <= claimed.value <= SCALE * MAX_SCORE
+    if (claimed.exponent, claimed.unit) != (EXPONENT, UNIT) or not in_range:
         raise errors.UnknownField(
-            "Not a score of this profile.", found=claimed, expected=f"exponent {EXPONENT}, unit 1"
+            "Not a score of this profile.",
+            found=claimed,
+            expected=f"exponent {EXPONENT}, unit 1, at most {SCALE * MAX_SCORE}",
         )
     return claimed.value
 

@@ -7,13 +7,18 @@ profile, see `profile`.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from ledger_service.domain import canonical, errors, ids
+from ledger_service.domain import canonical, errors, ids, profile
 
 SALT_BYTES = 16
+MAX_TEXT = 200
+#: What an own run may say of the claim where it is approved; a conflict never is.
+APPROVABLE = frozenset(profile.Agreement) - {profile.Agreement.CONFLICT}
+_SALT = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,42 @@ def loads(data: bytes) -> ResultDocument:
     if not isinstance(fields, dict) or fields.keys() != names:
         raise errors.UnknownField("Not a result document.", expected=sorted(names))
     return ResultDocument(
-        salt=bytes.fromhex(fields["salt"]),
-        organisation=int(fields["organisation"]),
-        order=ids.OrderId(ids.parse32(fields["order"])),
-        score=int(fields["score"]),
-        runtime=str(fields["runtime"]),
-        agreement=str(fields["class"]),
+        salt=_salt(_text(fields, "salt")),
+        organisation=_number(fields, "organisation", range(1, ids.MAX_HOST + 1)),
+        order=ids.OrderId(ids.parse32(_text(fields, "order"))),
+        score=_number(fields, "score", range(profile.SCALE * profile.MAX_SCORE + 1)),
+        runtime=_text(fields, "runtime"),
+        agreement=_agreement(_text(fields, "class")),
     )
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields[name]
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise errors.UnknownField(f"{name}: expected a short text.", found=repr(value)[:80])
+    return value
+
+
+def _number(fields: dict[str, Any], name: str, allowed: range) -> int:
+    value = fields[name]
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        expected = f"{allowed.start} to {allowed.stop - 1}"
+        raise errors.UnknownField(f"{name}:", found=repr(value)[:80], expected=expected)
+    return value
+
+
+def _salt(text: str) -> bytes:
+    if not _SALT.fullmatch(text):
+        raise errors.UnknownField(
+            "salt:", found=repr(text[:80]), expected=f"{2 * SALT_BYTES} hex digits"
+        )
+    return bytes.fromhex(text)
+
+
+def _agreement(text: str) -> str:
+    if text not in APPROVABLE:
+        raise errors.UnknownField("class:", found=repr(text[:80]), expected=sorted(APPROVABLE))
+    return text
 
 
 class Reason(IntEnum):

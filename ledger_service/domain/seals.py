@@ -6,19 +6,22 @@ is self-declared and proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import rlp
 from coincurve import PublicKey
 from eth_hash.auto import keccak
 
 from ledger_service.domain import errors, ids
-from ledger_service.domain.headers import Header, rlp_list
+from ledger_service.domain.headers import Header, list_item, rlp_list, text_item
 
 SEAL_BYTES = 65
 VANITY_BYTES = 32
+ADDRESS_BYTES = 20
 QBFT_PARTS = 5
+VOTE_PARTS = 2
 ADD_VOTE = b"\xff" * 8
 DROP_VOTE = b"\x00" * 8
 
@@ -62,9 +65,10 @@ def clique_vote(header: Header) -> Vote | None:
 def clique_signers(genesis: Header) -> tuple[ids.Address, ...]:
     """Return the signers of a genesis or checkpoint header."""
     listed = genesis.extra[VANITY_BYTES:-SEAL_BYTES]
-    if len(listed) % 20:
+    if not listed or len(listed) % ADDRESS_BYTES:
         raise errors.BadProof("Not a list of signers.", found=len(listed))
-    return tuple(ids.Address(listed[at : at + 20]) for at in range(0, len(listed), 20))
+    places = range(0, len(listed), ADDRESS_BYTES)
+    return tuple(ids.Address(listed[at : at + ADDRESS_BYTES]) for at in places)
 
 
 def qbft_extra(header: Header) -> QbftExtra:
@@ -74,11 +78,11 @@ def qbft_extra(header: Header) -> QbftExtra:
         raise errors.BadProof("Not QBFT extraData.", found=len(parts))
     vanity, validators, vote, number, seals = parts
     return QbftExtra(
-        vanity=vanity,
-        validators=tuple(validators),
-        vote=Vote(ids.Address(vote[0]), vote[1] == b"\xff") if vote else None,
-        round=number,
-        seals=tuple(seals),
+        vanity=text_item(vanity),
+        validators=tuple(text_item(item) for item in list_item(validators)),
+        vote=_qbft_vote(list_item(vote)),
+        round=text_item(number),
+        seals=tuple(text_item(item) for item in list_item(seals)),
     )
 
 
@@ -107,6 +111,8 @@ def check_qbft(header: Header, validators: Collection[ids.Address]) -> ids.Block
 
     Raise BadProof for a seal from outside, a repeated one, or too few.
     """
+    if not validators:
+        raise errors.BadProof("No validators to check against.")
     committers = qbft_committers(header)
     outside = set(committers) - set(validators)
     if outside:
@@ -127,8 +133,18 @@ def check_clique(header: Header, signers: Collection[ids.Address]) -> ids.BlockH
     return ids.BlockHash(header.keccak())
 
 
+def _qbft_vote(parts: Sequence[Any]) -> Vote | None:
+    if not parts:
+        return None
+    if len(parts) != VOTE_PARTS or len(text_item(parts[0])) != ADDRESS_BYTES:
+        raise errors.BadProof("Not a vote.", found=len(parts))
+    return Vote(ids.Address(parts[0]), add=parts[1] == b"\xff")
+
+
 def _without_seals(header: Header, number: bytes) -> Header:
-    parts = list(rlp_list(header.extra))
+    parts = rlp_list(header.extra)
+    if len(parts) != QBFT_PARTS:
+        raise errors.BadProof("Not QBFT extraData.", found=len(parts))
     return header.with_extra(rlp.encode([*parts[:3], number, []]))
 
 
@@ -138,6 +154,6 @@ def _signer(seal: bytes, digest: bytes) -> ids.Address:
     compact = seal[:-1] + bytes([seal[-1] % 27])
     try:
         key = PublicKey.from_signature_and_message(compact, digest, hasher=None)
-    except Exception as exc:
+    except ValueError as exc:
         raise errors.BadProof("Not a signature.", found=seal.hex()) from exc
     return ids.Address(keccak(key.format(compressed=False)[1:])[12:])

@@ -10,14 +10,19 @@ import base64
 import binascii
 import hashlib
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError as SchemaError
 from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
 
 from ledger_service.domain import canonical, dataset, dsse, errors, ids
 from ledger_service.domain.units import Quantity, format_time, parse_time
@@ -26,6 +31,7 @@ STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 PREDICATE_V1 = "https://maintenance-order-ledger.example/anomaly-evidence/v1"
 DIGEST_NAME = "rfc9162-sha256"
 MAX_STATEMENT_BYTES = 1024 * 1024
+MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def loads(data: bytes) -> Statement:
 
 def check_shape(fields: Any) -> None:
     """Raise UnknownField, with the place, unless `fields` fits the published schema."""
-    problem = best_match(_validator().iter_errors(fields))
+    problem = best_match(islice(_validator().iter_errors(fields), MAX_PROBLEMS))
     if problem is not None:
         raise errors.UnknownField(f"{problem.json_path}: {problem.message[:300]}")
 
@@ -133,9 +139,21 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def _pattern(
+    _validator: Validator, pattern: str, instance: Any, _schema: Any
+) -> Iterator[SchemaError]:
+    """Match as ECMA 262 does, where `$` is the end; Python's also matches before a last new line."""
+    whole = re.sub(r"\$$", r"\\Z", pattern)
+    if isinstance(instance, str) and not re.search(whole, instance):
+        yield SchemaError(f"{instance[:80]!r} does not match {pattern!r}")
+
+
 @cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema())
+def _validator() -> Validator:
+    kind: type[Validator] = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"pattern": _pattern}
+    )
+    return kind(schema())
 
 
 def _from_json(fields: dict[str, Any]) -> Statement:
@@ -191,7 +209,7 @@ def _public_key(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as exc:
-        raise errors.UnknownField("The public key is not base64.") from exc
+        raise errors.UnknownField("The public key is not base64.", found=text[:40]) from exc
 
 
 def _entry(item: dict[str, Any]) -> dataset.Entry:

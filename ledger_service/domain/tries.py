@@ -14,13 +14,14 @@ import rlp
 from eth_hash.auto import keccak
 
 from ledger_service.domain import errors
-from ledger_service.domain.headers import rlp_list
+from ledger_service.domain.headers import rlp_list, text_item
 
 EMPTY_ROOT = keccak(rlp.encode(b""))
 EMPTY_CODE = keccak(b"")
 BRANCH_ITEMS = 17
 PATH_ITEMS = 2
 HASH_BYTES = 32
+ACCOUNT_ITEMS = 4
 
 Node = Sequence[bytes | Sequence[bytes]]
 
@@ -54,7 +55,7 @@ def prove(root: bytes, key: bytes, proof: Sequence[bytes]) -> bytes | None:
                 return _value(items[16], nodes)
             node, path = items[path[0]], path[1:]
         else:
-            prefix, leaf = _compact(items[0])
+            prefix, leaf = _compact(text_item(items[0]))
             if leaf:
                 return _value(items[1] if prefix == path else b"", nodes)
             if path[: len(prefix)] != prefix:
@@ -69,7 +70,10 @@ def prove_account(state_root: bytes, address: bytes, proof: Sequence[bytes]) -> 
     value = prove(state_root, keccak(address), proof)
     if value is None:
         return None
-    nonce, balance, storage, code = rlp_list(value)
+    parts = [text_item(item) for item in rlp_list(value)]
+    if len(parts) != ACCOUNT_ITEMS:
+        raise errors.BadProof("Not an account.", found=len(parts), expected=ACCOUNT_ITEMS)
+    nonce, balance, storage, code = parts
     return Account(int.from_bytes(nonce), int.from_bytes(balance), storage, code)
 
 
@@ -78,8 +82,13 @@ def prove_slot(storage_root: bytes, slot: bytes, proof: Sequence[bytes]) -> int:
     value = prove(storage_root, keccak(slot), proof)
     if value is None:
         return 0
-    decoded = rlp.decode(value)
-    return int.from_bytes(decoded)
+    try:
+        word = text_item(rlp.decode(value))
+    except (rlp.exceptions.RLPException, RecursionError) as exc:
+        raise errors.BadProof("Not a word.", found=value[:40].hex()) from exc
+    if len(word) > HASH_BYTES:
+        raise errors.BadProof("Not a word.", found=len(word), expected=f"at most {HASH_BYTES}")
+    return int.from_bytes(word)
 
 
 def prove_item(root: bytes, index: int, proof: Sequence[bytes]) -> bytes:
@@ -128,7 +137,7 @@ def _compact(encoded: bytes) -> tuple[tuple[int, ...], bool]:
 
 def _value(value: bytes, nodes: Iterator[bytes]) -> bytes | None:
     _nothing_left(nodes)
-    return value or None
+    return text_item(value) or None
 
 
 def _nothing_left(nodes: Iterator[bytes]) -> None:

@@ -71,7 +71,7 @@ class Checker:
         """1. Demand that the id is the content's, in the domain of our chain's contract."""
         try:
             found = order.order_id(item.content, self._domain)
-        except ValueError as exc:  # a number too large for its place
+        except errors.UnknownField as exc:  # a number too large for its place
             raise CannotSay(f"Not a content: {exc}", later=False) from exc
         if found != item.order:
             raise CannotSay("The content is not the order's.", later=False)
