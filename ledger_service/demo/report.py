@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ledger_service.demo.journeys import Journey, NotAsExpected
+from ledger_service.demo.plant import Built
 from ledger_service.demo.site import PARTIES, Site
 from ledger_service.domain import profile
 from validators.network.files import NOT_A_NETWORK, Network
@@ -83,6 +85,11 @@ def _order(journey: Journey) -> dict[str, Any]:
     }
 
 
+def _classes(approvals: Sequence[dict[str, Any]]) -> str:
+    counted = Counter(str(approval["class"]) for approval in approvals)
+    return ", ".join(f"{count} {name}" for name, count in counted.items())
+
+
 def _destination(order: dict[str, Any], name: str) -> dict[str, Any] | None:
     own = [item for item in order.get("deliveries", []) if item["destination"] == name]
     if not own:
@@ -105,7 +112,7 @@ def show(console: Console, report: dict[str, Any], journeys: Sequence[Journey]) 
             journey.title,
             f"[{colour}]{item['state']}[/] {item['reason'] or ''}",
             f"{seconds:.2f}" if seconds is not None else "",
-            ", ".join(f"{a['organisation']}: {a['class']}" for a in item["approvals"]),
+            _classes(item["approvals"]),
             str(erp.get("number") or ""),
         )
     console.print(table)
@@ -122,3 +129,12 @@ def show_places(console: Console, site: Site, network: Network, report_file: Pat
     console.print(f"report           {report_file}")
     if network.kind == "embedded":
         console.print(f"[dim]chain: {NOT_A_NETWORK} `make demo CHAIN=clique` runs four nodes.[/]")
+
+
+def show_logins(console: Console, built: Built) -> None:
+    """Print where the running stack is, and one login per role."""
+    console.print(f"[bold]API {built.base_url}/docs[/]; Ctrl-C ends the stack.")
+    table = Table("role", "bearer token in this file", title="Logins", title_justify="left")
+    for file in sorted(built.site.token("operator").parent.iterdir()):
+        table.add_row(file.name, str(file))
+    console.print(table)

@@ -1,0 +1,153 @@
+"""What the demo's machines claim: simulated robots, or recordings that somebody brought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copyfile
+
+from edge import recordings, simulate
+from edge.detectors import Detector, robot
+from edge.detectors.commission import ASSET_TYPE, Commissioned, commission
+from edge.detectors.run import CARD, MODEL
+from edge.evidence import bundle, pack
+from edge.evidence.device import Device, make_key
+from ledger_service.demo.plant import Machine
+from ledger_service.demo.site import HOST, Site
+from ledger_service.domain import ids, profile
+
+SEED = 1_000
+SAMPLES = "samples.csv"
+LIE = 150_000  #: 1.5, well above the threshold of 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A dataset and what is claimed about it. `lie`: a score that the data does not bear out."""
+
+    title: str
+    asset: str
+    asset_type: str
+    folder: Path
+    input_path: str
+    detector: Detector
+    expected: str = "Validated"
+    lie: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A claim sealed by its device, in a bundle."""
+
+    claim: Claim
+    evidence: ids.EvidenceId
+    score: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All claims. `quiet`: recordings whose detector did not alarm; `left_out`: no recordings."""
+
+    claims: Sequence[Claim]
+    quiet: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+
+def simulated(site: Site, count: int, now: datetime) -> Gathered:
+    """Record `count` windows of simulated robots: faults, and last of all one that claims falsely."""
+    detector = robot.open_shipped()
+    honest = max(count - 1, 1)
+    claims = []
+    for index in range(honest):
+        number, fault = divmod(index, len(simulate.FAULTS))
+        name = f"robot-{number + 1}"
+        kind = simulate.FAULTS[fault]
+        folder = _record(site, f"{name}-{kind}", SEED + index, kind, now)
+        claims.append(Claim(kind, _asset(name), "robot", folder, SAMPLES, detector))
+    if count > 1:
+        name = f"robot-{(honest - 1) // len(simulate.FAULTS) + 2}"
+        folder = _record(site, f"{name}-nominal", SEED + honest, None, now)
+        title = "false claim"
+        asset = _asset(name)
+        claims.append(Claim(title, asset, "robot", folder, SAMPLES, detector, "Refused", LIE))
+    return Gathered(claims)
+
+
+def brought(site: Site, source: Path, count: int | None) -> Gathered:
+    """Commission detectors for a folder of datasets; claim what alarms, at most `count` of them.
+
+    Raise NotFound, EmptyDataset, BadSample.
+    """
+    found = recordings.find(source, site.edge / "sessions")
+    claims: list[Claim] = []
+    quiet = [recording.name for recording in found.recordings if recording.nominal]
+    for item in commission(found.recordings):
+        score = item.detector.run(item.recording.table.read_bytes()).quantised
+        if score > item.detector.card.threshold:
+            claims.append(_claim(site, item))
+        else:
+            quiet.append(item.recording.name)
+    left_out = [f"{name}: {why}" for name, why in found.left_out.items()]
+    return Gathered(claims[:count], quiet, left_out)
+
+
+def machines(site: Site, claims: Sequence[Claim]) -> list[Machine]:
+    """Make a device key for each machine; return the machines as they are to be registered."""
+    types = {claim.asset: claim.asset_type for claim in claims}
+    return [Machine(asset, kind, make_key(_key(site, asset)).id) for asset, kind in types.items()]
+
+
+def keep_models(site: Site, claims: Sequence[Claim]) -> list[ids.DetectorId]:
+    """Put each detector where the agents look for theirs; return the ids."""
+    found = {claim.detector.id: claim.detector for claim in claims}
+    for name, detector in found.items():
+        folder = site.models / name.hex()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD).write_bytes(detector.card.dumps())
+        (folder / MODEL).write_bytes(detector.model)
+    return list(found)
+
+
+def seal(site: Site, claim: Claim, end: datetime) -> Packed:
+    """Hash, score and seal one claim by its machine's device; write the bundle."""
+    device = Device(_key(site, claim.asset))
+    subject = pack.Subject(claim.asset, claim.detector, claim.input_path, end)
+    drafted = pack.draft(claim.folder, subject, device)
+    if claim.lie is not None:
+        drafted = replace(drafted, score=profile.quantity(claim.lie))
+    evidence, envelope = pack.seal(drafted, device)
+    file = site.edge / "bundles" / f"{evidence.hex()[:16]}.evidence"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    bundle.write(file, envelope, claim.folder, drafted)
+    return Packed(claim, evidence, drafted.score.value, file)
+
+
+def _claim(site: Site, item: Commissioned) -> Claim:
+    recording = item.recording
+    folder, path = recording.folder, recording.table.relative_to(recording.folder).as_posix()
+    if recording.file is not None:  # a dataset of one file gets a folder of its own
+        folder = site.edge / "data" / recordings.slug(recording.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        copyfile(recording.file, folder / path)
+    asset = _asset(recordings.slug(recording.name))
+    return Claim(recording.name, asset, ASSET_TYPE, folder, path, item.detector)
+
+
+def _record(site: Site, name: str, seed: int, fault: str | None, now: datetime) -> Path:
+    folder = site.edge / "data" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    start = now.astimezone(UTC) - timedelta(minutes=simulate.WINDOW_MINUTES)
+    samples = simulate.record(seed=seed, fault=fault)
+    (folder / SAMPLES).write_bytes(simulate.csv_bytes(samples, start))
+    return folder
+
+
+def _asset(name: str) -> str:
+    return f"{HOST.number}/{name}"
+
+
+def _key(site: Site, asset: str) -> Path:
+    return site.edge / "devices" / f"{asset.replace('/', '-')}.pem"
