@@ -127,39 +127,38 @@ def check_chunk(chunk: int) -> None:
 
 
 class FileHasher:
-    """Takes the bytes of a file as they stream, in pieces of any size; gives root and size."""
+    """Takes the bytes of a file as they stream, in pieces of any size; gives root and size.
 
-    __slots__ = ("_pending", "_tree", "chunk", "size")
+    Nothing is copied and nothing is kept of the bytes: each piece goes straight into its leaf's hash.
+    """
+
+    __slots__ = ("_filled", "_leaf", "_tree", "chunk", "size")
 
     def __init__(self, chunk: int = DEFAULT_CHUNK) -> None:
         check_chunk(chunk)
         self.chunk = chunk
         self.size = 0
-        self._pending = bytearray()
+        self._filled = 0
+        self._leaf = merkle.new_leaf()
         self._tree = merkle.TreeHasher()
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
-        """Add the next bytes. Memory held: at most one chunk."""
-        self.size += len(data)
-        view = memoryview(data)
-        if self._pending:
-            take = min(self.chunk - len(self._pending), len(view))
-            self._pending += view[:take]
-            view = view[take:]
-            if len(self._pending) < self.chunk:
-                return
-            self._tree.append(merkle.leaf_hash(self._pending))
-            self._pending = bytearray()
-        whole = len(view) - len(view) % self.chunk
-        for start in range(0, whole, self.chunk):
-            self._tree.append(merkle.leaf_hash(view[start : start + self.chunk]))
-        self._pending += view[whole:]
+        """Add the next bytes; the buffer may be used again at once."""
+        view, at = memoryview(data), 0
+        self.size += len(view)
+        while at < len(view):
+            piece = view[at : at + self.chunk - self._filled]
+            self._leaf.update(piece)
+            at += len(piece)
+            self._filled += len(piece)
+            if self._filled == self.chunk:
+                self._tree.append(self._leaf.digest())
+                self._leaf, self._filled = merkle.new_leaf(), 0
 
     def root(self) -> FileRoot:
         """Return the root of what was given so far; an empty file has the empty tree's root."""
-        if not self._pending:
+        if not self._filled:
             return FileRoot(self._tree.root())
-        tail = merkle.TreeHasher()
-        tail._peaks, tail.size = list(self._tree._peaks), self._tree.size  # noqa: SLF001  same family
-        tail.append(merkle.leaf_hash(self._pending))
-        return FileRoot(tail.root())
+        whole = self._tree.copy()
+        whole.append(self._leaf.copy().digest())
+        return FileRoot(whole.root())

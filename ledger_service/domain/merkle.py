@@ -17,11 +17,16 @@ NODE_PREFIX = b"\x01"
 HASH_BYTES = 32
 
 
+def new_leaf() -> hashlib._Hash:
+    """Return the hash of a leaf whose data is yet to come, in pieces."""
+    return hashlib.sha256(LEAF_PREFIX)
+
+
 def leaf_hash(data: bytes | bytearray | memoryview) -> bytes:
     """Hash one leaf. `data` is not copied; hashlib drops the GIL from 2 KiB on."""
-    digest = hashlib.sha256(LEAF_PREFIX)
-    digest.update(data)
-    return digest.digest()
+    leaf = new_leaf()
+    leaf.update(data)
+    return leaf.digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -46,6 +51,12 @@ class TreeHasher:
             size >>= 1
         self._peaks.append(node)
         self.size += 1
+
+    def copy(self) -> TreeHasher:
+        """Return one that stands where this one stands, and goes its own way."""
+        twin = TreeHasher()
+        twin._peaks, twin.size = list(self._peaks), self.size
+        return twin
 
     def root(self) -> bytes:
         """Return the tree head over the leaves so far."""
