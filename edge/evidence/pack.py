@@ -13,8 +13,8 @@ from edge.detectors.samples import count_rows
 from edge.evidence.device import Device, Link
 from ledger_service.domain import dataset, errors, ids, profile, statement
 from ledger_service.domain.statement import Runtime, Statement, Window
+from ledger_service.hashing import hash_file
 
-READ_BYTES = 1024 * 1024
 OTHER = "application/octet-stream"
 
 
@@ -110,10 +110,6 @@ def _input(folder: Path, path: str, entries: tuple[dataset.Entry, ...]) -> bytes
 
 
 def _entry(folder: Path, path: str, chunk: int, progress: Callable[[int], None]) -> dataset.Entry:
-    hasher = dataset.FileHasher(chunk)
-    with (folder / path).open("rb") as file:
-        while data := file.read(READ_BYTES):
-            hasher.update(data)
-            progress(len(data))
+    hashed = hash_file(folder / path, chunk, progress=progress)
     media_type = mimetypes.guess_type(path)[0] or OTHER
-    return dataset.Entry(path, hasher.size, media_type, chunk, hasher.root())
+    return dataset.Entry(path, hashed.size, media_type, chunk, hashed.root)
