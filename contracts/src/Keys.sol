@@ -102,9 +102,10 @@ abstract contract Keys {
         organisation[number].governance = key;
     }
 
-    /// @notice Replace one's own recovery key at once.
+    /// @notice Replace one's own recovery key at once. What the old one started is deleted: it may have been stolen.
     function rotateRecoveryKey(address key, bytes calldata proof) external {
         uint256 number = _caller(Role.Governance);
+        delete recovery[number];
         _replace(number, Role.Recovery, organisation[number].recovery, key, proof);
         organisation[number].recovery = key;
     }

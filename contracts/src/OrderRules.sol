@@ -320,10 +320,13 @@ abstract contract OrderRules is OrderBase {
         Standing s = _standing(c.assetVersion, c.detector, msg.sender, seat);
         (Why why, uint256 found, uint256 expected) = _checkSeat(s, seat);
         _must(order, why, found, expected);
-        if (w.against() & (1 << seat) != 0) revert Rejected(order, Why.Voted, 1, 0);
-        emit CancellationVoted(order, msg.sender, s.organisation(), seat);
+        bool again = w.against() & (1 << seat) != 0;
         w = w.voteCancel(seat);
         uint256 present = _present(c.assetVersion) & s.full();
-        word[order] = w.against() & present == present ? _move(order, w, Status.Cancelled, 0) : w;
+        bool all = w.against() & present == present;
+        // Said again, it counts only where the last one missing has left meanwhile.
+        if (again && !all) revert Rejected(order, Why.Voted, 1, 0);
+        emit CancellationVoted(order, msg.sender, s.organisation(), seat);
+        word[order] = all ? _move(order, w, Status.Cancelled, 0) : w;
     }
 }

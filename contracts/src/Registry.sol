@@ -4,6 +4,14 @@ pragma solidity 0.8.37;
 import {Keys} from "./Keys.sol";
 import {Life, Role, Standing} from "./Types.sol";
 
+/// @title What an orders contract says about its place.
+interface Successor {
+    /// @return Where it asks who may do what.
+    function CONSORTIUM() external view returns (address);
+    /// @return The orders contract before it, zero for the first.
+    function PREDECESSOR() external view returns (address);
+}
+
 /// @title Asset versions, detectors, devices, orders contracts.
 /// @notice An asset version names the organisations that must all approve its orders and never changes after
 /// registration, except from Live to Ended: an order that names it commits to its seats.
@@ -67,7 +75,7 @@ abstract contract Registry is Keys {
     error WrongPrevious(bytes32 found, bytes32 expected);
     /// @notice All members of the version still belong.
     error VersionHolds(bytes32 version);
-    /// @notice The orders contract is already listed, or is no contract.
+    /// @notice The orders contract is already listed, is no contract, reads another consortium, or does not follow the newest.
     error WrongOrders(address found);
 
     /// @notice Id of a version: commits to this consortium and to every seat and term.
@@ -180,6 +188,9 @@ abstract contract Registry is Keys {
     /// @dev List an orders contract; it becomes the newest.
     function _listOrders(address contract_) internal {
         if (isOrders[contract_] || contract_.code.length == 0) revert WrongOrders(contract_);
+        Successor next = Successor(contract_);
+        // Two successors of one contract would not ask each other whether evidence is held.
+        if (next.CONSORTIUM() != address(this) || next.PREDECESSOR() != newestOrders) revert WrongOrders(contract_);
         isOrders[contract_] = true;
         orders.push(contract_);
         newestOrders = contract_;

@@ -5,7 +5,8 @@ import {Consortium} from "../src/Consortium.sol";
 import {Keys} from "../src/Keys.sol";
 import {MaintenanceOrders} from "../src/MaintenanceOrders.sol";
 import {Registry} from "../src/Registry.sol";
-import {Content, Kind, Role, Status} from "../src/Types.sol";
+import {OrderBase} from "../src/OrderBase.sol";
+import {Content, Kind, Role, Status, Why} from "../src/Types.sol";
 
 /// @notice The part of forge's cheat codes that is used here.
 interface Vm {
@@ -22,7 +23,7 @@ interface Vm {
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
     function warp(uint256 time) external;
-    function expectRevert() external;
+    function chainId(uint256 id) external;
     function assume(bool condition) external pure;
     function getNonce(address account) external view returns (uint64);
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
@@ -151,5 +152,95 @@ abstract contract Plant {
 
     function check(Content memory c, Status expected) internal view {
         require(orders.statusOf(orders.idOf(c)) == expected, "status");
+    }
+
+    // ---------------------------------------------------------------- calls that must work, calls that must not
+
+    function verdictKey(uint256 number) internal pure returns (address) {
+        return addressOf(number, Role.Verdict);
+    }
+
+    function governor(uint256 number) internal pure returns (address) {
+        return addressOf(number, Role.Governance);
+    }
+
+    function send(address target, address from, bytes memory data) internal returns (bool done, bytes memory answer) {
+        vm.prank(from);
+        return target.call(data);
+    }
+
+    function act(address from, bytes memory data) internal {
+        (bool done,) = send(address(orders), from, data);
+        require(done, "a call that applies was rejected");
+    }
+
+    function denied(address from, bytes memory data, Why why) internal {
+        (bool done, bytes memory answer) = send(address(orders), from, data);
+        require(!done && bytes4(answer) == OrderBase.Rejected.selector, "was not rejected");
+        require(uint8(answer[67]) == uint8(why), "was rejected for another reason");
+    }
+
+    function govern(address from, bytes memory data) internal {
+        (bool done,) = send(address(consortium), from, data);
+        require(done, "a call that applies was barred");
+    }
+
+    function barred(address from, bytes memory data, bytes4 err) internal {
+        (bool done, bytes memory answer) = send(address(consortium), from, data);
+        require(!done, "was not barred");
+        require(bytes4(answer) == err, "was barred for another reason");
+    }
+
+    /// @dev Only these vote, as bits by number.
+    function voteBy(Consortium.Motion memory m, uint256 who) internal {
+        for (uint256 number = 1; number < 256; ++number) {
+            if (who & (1 << number) != 0) govern(governor(number), abi.encodeCall(consortium.vote, (m)));
+        }
+    }
+
+    function expel(uint256 number, uint256 count) internal {
+        voteBy(motion(Kind.Expel, abi.encode(number)), ((2 << count) - 2) & ~(1 << number));
+    }
+
+    /// @dev The asset's next version, with these seats; voted by all of them.
+    function revise(uint8[] memory seats, uint8 host) internal {
+        Registry.Version memory v = terms(3, version);
+        (v.seats, v.host, v.safety) = (seats, host, 0);
+        uint256 who;
+        for (uint256 i = 0; i < seats.length; ++i) {
+            who |= 1 << seats[i];
+        }
+        voteBy(motion(Kind.RegisterVersion, abi.encode(v)), who);
+        version = consortium.versionId(v);
+    }
+
+    // ---------------------------------------------------------------- calls as data
+
+    function proposing(Content memory c) internal view returns (bytes memory) {
+        return abi.encodeCall(orders.propose, (c));
+    }
+
+    function approving(Content memory c, uint256 seat) internal view returns (bytes memory) {
+        return abi.encodeCall(orders.approve, (c, seat, bytes32(seat + 1)));
+    }
+
+    function refusing(Content memory c, uint256 seat) internal view returns (bytes memory) {
+        return abi.encodeCall(orders.refuse, (c, seat, 7, bytes32(0)));
+    }
+
+    function validated(uint256 n) internal returns (Content memory c) {
+        c = content(n);
+        propose(c);
+        for (uint256 number = 1; number <= 3; ++number) {
+            approve(c, number);
+        }
+        check(c, Status.Validated);
+    }
+
+    /// @dev An emergency declared by the safety authority, organisation 3.
+    function emergency(uint256 n) internal returns (Content memory c) {
+        c = content(n);
+        c.builder = governor(3);
+        act(governor(3), abi.encodeCall(orders.proposeEmergency, (c, "leak")));
     }
 }
