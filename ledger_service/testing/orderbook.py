@@ -185,13 +185,15 @@ class Turn:
         word = self._word(content)
         self._check_may(word, Status.CANCELLED)
         number = self._check_seat(content, seat)
-        if word.against >> seat & 1:
+        again = word.against >> seat & 1
+        word = replace(word, against=word.against | 1 << seat)
+        present = self._registry.present(self._terms(content))
+        complete = word.against & present == present
+        if again and not complete:
             raise reject("Voted", 1, 0)
         order = self._id(content)
         self._events.append(facts.CancellationVoted(order, self._sender, number, seat))
-        word = replace(word, against=word.against | 1 << seat)
-        present = self._registry.present(self._terms(content))
-        if word.against & present == present:
+        if complete:
             word = self._move(content, word, Status.CANCELLED)
         self._keep(content, word)
 
