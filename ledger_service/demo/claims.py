@@ -10,10 +10,10 @@ from shutil import copyfile
 
 from edge import recordings, simulate
 from edge.detectors import Detector, robot
-from edge.detectors.commission import ASSET_TYPE, Commissioned, commission
 from edge.detectors.run import CARD, MODEL
 from edge.evidence import bundle, pack
 from edge.evidence.device import Device, make_key
+from edge.recordings import Recording
 from ledger_service.demo.plant import Machine
 from ledger_service.demo.site import HOST, Site
 from ledger_service.domain import ids, profile
@@ -81,13 +81,15 @@ def brought(site: Site, source: Path, count: int | None) -> Gathered:
 
     Raise NotFound, EmptyDataset, BadSample.
     """
+    from edge.detectors.commission import commission  # noqa: PLC0415  loads scikit-learn
+
     found = recordings.find(source, site.edge / "sessions")
     claims: list[Claim] = []
     quiet = [recording.name for recording in found.recordings if recording.nominal]
     for item in commission(found.recordings):
         score = item.detector.run(item.recording.table.read_bytes()).quantised
         if score > item.detector.card.threshold:
-            claims.append(_claim(site, item))
+            claims.append(_claim(site, item.recording, item.detector))
         else:
             quiet.append(item.recording.name)
     left_out = [f"{name}: {why}" for name, why in found.left_out.items()]
@@ -125,15 +127,14 @@ def seal(site: Site, claim: Claim, end: datetime) -> Packed:
     return Packed(claim, evidence, drafted.score.value, file)
 
 
-def _claim(site: Site, item: Commissioned) -> Claim:
-    recording = item.recording
+def _claim(site: Site, recording: Recording, detector: Detector) -> Claim:
     folder, path = recording.folder, recording.table.relative_to(recording.folder).as_posix()
     if recording.file is not None:  # a dataset of one file gets a folder of its own
         folder = site.edge / "data" / recordings.slug(recording.name)
         folder.mkdir(parents=True, exist_ok=True)
         copyfile(recording.file, folder / path)
     asset = _asset(recordings.slug(recording.name))
-    return Claim(recording.name, asset, ASSET_TYPE, folder, path, item.detector)
+    return Claim(recording.name, asset, detector.card.asset_type, folder, path, detector)
 
 
 def _record(site: Site, name: str, seed: int, fault: str | None, now: datetime) -> Path:
