@@ -90,13 +90,14 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     """Recompute the root from an inclusion proof (RFC 9162 section 2.1.3.2).
 
-    Raise BadProof if index, size and length of the path do not fit; the caller compares the root.
+    Raise BadProof if index, size and length of the path do not fit, or a node is no hash; the caller compares the root.
     """
     _check_index(index, size)
+    for given in (leaf, *path):
+        if len(given) != HASH_BYTES:
+            raise errors.BadProof("A node is not a hash.", found=len(given), expected=HASH_BYTES)
     node, fn, sn = leaf, index, size - 1
     for sibling in path:
-        if len(sibling) != HASH_BYTES:
-            raise errors.BadProof("A node is not a hash.", found=len(sibling), expected=HASH_BYTES)
         if sn == 0:
             raise errors.BadProof("Inclusion path is too long.", found=len(path))
         if fn & 1 or fn == sn:
