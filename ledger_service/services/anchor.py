@@ -202,18 +202,24 @@ class Anchor:
                 await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
 
     async def _without_effect(self, ended: Ended) -> dict[ids.OrderId, str] | None:
-        """Return the orders that a transaction did not propose, with the reason.
+        """Return the orders that a transaction did not propose and nobody else did, with the reason.
 
         None if the chain cannot say it now: then it is asked again.
         """
-        outgoing = ended.outgoing
-        if not outgoing.key.startswith(PROPOSE):
+        if not ended.outgoing.key.startswith(PROPOSE):
             return {}
-        if ended.state is TxState.MINED:
-            return await self._skipped(ended) if len(outgoing.orders) > 1 else {}
-        words = await asyncio.gather(*(self._ledger.word(order) for order in outgoing.orders))
-        pairs = zip(outgoing.orders, words, strict=True)
-        return {order: ended.reason for order, word in pairs if not word.proposed_at}
+        suspects = await self._suspects(ended)
+        if not suspects:
+            return suspects
+        words = await asyncio.gather(*(self._ledger.word(order) for order in suspects))
+        pairs = zip(suspects.items(), words, strict=True)
+        return {order: reason for (order, reason), word in pairs if not word.proposed_at}
+
+    async def _suspects(self, ended: Ended) -> dict[ids.OrderId, str] | None:
+        orders = ended.outgoing.orders
+        if ended.state is TxState.FAILED:
+            return dict.fromkeys(orders, ended.reason)
+        return await self._skipped(ended) if len(orders) > 1 else {}
 
     async def _skipped(self, ended: Ended) -> dict[ids.OrderId, str] | None:
         """Return what a batch left out, by the events of this very transaction.
@@ -225,7 +231,7 @@ class Anchor:
         if block is None or block.hash != ended.receipt.block_hash:
             return None
         return {
-            fact.event.order: f"The proposal was skipped: reason {fact.event.why}, found {fact.event.found}."
+            fact.event.order: f"Skipped by the contract: reason {fact.event.why}, found {fact.event.found}."
             for fact in await self._ledger.facts(block)
             if isinstance(fact.event, Skipped) and fact.place.transaction == ended.outgoing.hash
         }

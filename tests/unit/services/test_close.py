@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from ledger_service.domain import errors, ids
+from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.domain.records import Order
+from ledger_service.testing import MemoryObjects
+from tests.unit.services.gateway import Packed
+from tests.unit.services.site import Site, World, result_of
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site(World())
+
+
+async def open_order(site: Site) -> tuple[Packed, Order]:
+    packed = site.world.gateway.pack()
+    await site.post(packed)
+    return packed, await site.propose(packed)
+
+
+async def test_an_open_order_is_withdrawn_and_the_tracker_says_each_step(site: Site) -> None:
+    packed, order = await open_order(site)
+
+    await site.close.withdraw(order.id)
+    with pytest.raises(errors.Conflict):
+        await site.close.withdraw(order.id)
+    await site.world.ledger.mine()
+    await site.take_in()
+
+    journey = await site.track.evidence(packed.id)
+    assert journey.state == "Withdrawn"
+    assert [hop.name for hop in journey.hops][-2:] == ["withdraw sent", "withdrawn"]
+
+
+async def test_a_settled_order_is_not_withdrawn_and_no_nonce_is_spent_on_it(site: Site) -> None:
+    order = await site.validate(site.world.gateway.pack())
+
+    with pytest.raises(errors.CallReverted):
+        await site.close.withdraw(order.id)
+
+    await site.anchor.reconcile()
+    async with site.world.store.reading() as rows:
+        assert await rows.outgoing.unfinished(site.sender.address) == []
+    with pytest.raises(errors.NotFound):
+        await site.close.withdraw(ids.OrderId(bytes(32)))
+
+
+async def test_open_orders_expire_after_their_deadline_once_each(site: Site) -> None:
+    packed, _ = await open_order(site)
+    assert not await site.close.expire_overdue()
+    site.world.clock.advance(hours=49)
+
+    assert await site.close.expire_overdue()
+    assert not await site.close.expire_overdue()  # sent already: the loop may rest
+    await site.world.ledger.mine()
+    await site.take_in()
+
+    assert (await site.track.evidence(packed.id)).state == "Expired"
+
+
+async def test_the_work_ends_with_a_report_that_the_host_can_read(site: Site) -> None:
+    order = await site.validate(site.world.gateway.pack())
+
+    digest = await site.close.complete(order.id, Outcome.CURED, b"new drill")
+
+    assert digest == hashlib.sha256(b"new drill").digest()
+    assert b"".join([c async for c in await site.fetch.close_out(digest)]) == b"new drill"
+    told = (await site.track.feed(0, 10))[-1]
+    assert (told.kind, told.body["outcome"], told.body["closeOut"]) == (
+        "close-out", 1, digest.hex(),
+    )  # fmt: skip
+    assert await site.close.complete(order.id, Outcome.CURED, b"new drill") == digest
+    assert len(await site.track.feed(0, 10)) == 2
+
+
+async def test_another_end_of_the_same_work_is_refused_and_the_tracker_keeps_the_first(
+    site: Site,
+) -> None:
+    packed = site.world.gateway.pack()
+    order = await site.validate(packed)
+    await site.close.complete(order.id, Outcome.CURED, b"new drill")
+
+    for outcome, report in ((Outcome.NOT_CURED, b"new drill"), (Outcome.CURED, b"other")):
+        with pytest.raises(errors.Conflict, match="Another end"):
+            await site.close.complete(order.id, outcome, report)
+
+    assert (await site.track.evidence(packed.id)).hops[-1].detail == "cured"
+
+
+async def test_work_that_nobody_approved_does_not_end(site: Site) -> None:
+    _, order = await open_order(site)
+
+    with pytest.raises(errors.IllegalMove):
+        await site.close.complete(order.id, Outcome.CURED, b"")
+    with pytest.raises(errors.TooLarge):
+        await site.close.complete(order.id, Outcome.CURED, bytes(256 * 1024 + 1))
+
+    assert isinstance(site.world.objects, MemoryObjects)
+    assert not [key for key in site.world.objects.objects if key.startswith("close-outs/")]
+    with pytest.raises(errors.NotFound):
+        await site.fetch.close_out(bytes(32))
+
+
+async def test_a_result_is_kept_only_under_its_own_order_and_organisation(site: Site) -> None:
+    _, order = await open_order(site)
+    document = result_of(order, 1).dumps()
+    await site.close.hand_in(order.id, 1, document)
+
+    with pytest.raises(errors.UnknownField):
+        await site.close.hand_in(order.id, 2, document)
+    with pytest.raises(errors.UnknownField):
+        await site.close.hand_in(ids.OrderId(bytes(32)), 1, document)
+    with pytest.raises(errors.TooLarge):
+        await site.close.hand_in(order.id, 1, bytes(64 * 1024 + 1))
+    with pytest.raises(errors.MalformedJson):
+        await site.close.hand_in(order.id, 1, b"{")
+
+    assert [r.document for r in (await site.track.order(order.id)).results] == [document]
+    assert order.status is Status.PROPOSED
