@@ -31,12 +31,17 @@ class SqlChain:
         return _block(row) if row else None
 
     async def advance(self, to: Block, expected: Block | None) -> None:
-        """Move the cursor by an UPDATE whose WHERE says what is believed."""
-        insert = sql.insert(self._connection, block).values(**sql.values_of(to))
-        await self._connection.execute(insert)
+        """Move the cursor by an UPDATE whose WHERE says what is believed.
+
+        The cursor before the block: of two that follow, the second waits here and is told.
+        """
         if expected is None:
             await self._begin(to)
-            return
+        else:
+            await self._move(to, expected)
+        await self._connection.execute(block.insert().values(**sql.values_of(to)))
+
+    async def _move(self, to: Block, expected: Block) -> None:
         moved = await self._connection.execute(
             update(cursor)
             .where(

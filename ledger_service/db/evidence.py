@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -24,13 +23,14 @@ class SqlEvidence:
         self._connection = connection
 
     async def add(self, item: Evidence) -> None:
-        """Insert; the unique constraints name the conflict."""
-        await self.check(item)
-        values = sql.values_of(item)
-        try:
-            await self._connection.execute(evidence.insert().values(**values))
-        except IntegrityError as exc:  # somebody was faster between the look and the insert
-            raise errors.Conflict("This evidence was just sealed.", found=item.id.hex()) from exc
+        """Insert; a unique constraint that is hit waits for whoever was faster, then is named."""
+        insert = sql.insert(self._connection, evidence).values(**sql.values_of(item))
+        done = await self._connection.execute(
+            insert.on_conflict_do_nothing().returning(evidence.c.number)
+        )
+        if done.first() is None:
+            await self.check(item)
+            raise errors.Conflict("This evidence was just sealed.", found=item.id.hex())
 
     async def check(self, item: Evidence) -> None:
         """Raise what `add` would raise; insert nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -35,11 +35,7 @@ class SqlOrders:
 
     async def get(self, wanted: ids.OrderId) -> Order:
         """Return it. Raise NotFound."""
-        query = select(maintenance_order).where(maintenance_order.c.id == wanted)
-        row = (await self._connection.execute(query)).first()
-        if row is None:
-            raise errors.NotFound("No such order.", found=wanted.hex())
-        return _read(row)
+        return await self._one(wanted)
 
     async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts, first one first."""
@@ -62,7 +58,8 @@ class SqlOrders:
 
     async def move(self, wanted: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
         """Set the status by the lifecycle's table."""
-        lifecycle.check_move((await self.get(wanted)).status, status)
+        # Locked, so that what the table is asked about is still so when the status is set.
+        lifecycle.check_move((await self._one(wanted, lock=True)).status, status)
         await self._set(wanted, status, block, reason)
 
     async def reset(self, wanted: ids.OrderId, status: Status, block: int | None) -> None:
@@ -88,13 +85,22 @@ class SqlOrders:
         ]
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
-        """Append to the feed; one announcement per kind and order."""
-        insert = sql.insert(self._connection, feed).values(kind=kind, order=order, body=body)
+        """Append to the feed; one announcement per kind and order.
+
+        One writer at a time, and the number from the table: numbers of a database sequence may be
+        committed out of order, and a reader behind the higher one would never see the lower.
+        """
+        await sql.lock(self._connection, feed)
+        known = select(feed.c.sequence).where(feed.c.kind == kind, feed.c.order == order)
+        sequence = (await self._connection.execute(known)).scalar_one_or_none()
+        if sequence is not None:
+            return int(sequence)
+        last = select(func.coalesce(func.max(feed.c.sequence), 0))
+        following = int((await self._connection.execute(last)).scalar_one()) + 1
         await self._connection.execute(
-            insert.on_conflict_do_nothing(index_elements=["kind", "order"])
+            feed.insert().values(sequence=following, kind=kind, order=order, body=body)
         )
-        query = select(feed.c.sequence).where(feed.c.kind == kind, feed.c.order == order)
-        return int((await self._connection.execute(query)).scalar_one())
+        return following
 
     async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
         """Return the feed behind a sequence."""
@@ -103,6 +109,15 @@ class SqlOrders:
             Announcement(row.sequence, row.kind, ids.OrderId(row.order), row.body)
             for row in await self._connection.execute(query)
         ]
+
+    async def _one(self, wanted: ids.OrderId, *, lock: bool = False) -> Order:
+        query = select(maintenance_order).where(maintenance_order.c.id == wanted)
+        if lock:
+            query = query.with_for_update()
+        row = (await self._connection.execute(query)).first()
+        if row is None:
+            raise errors.NotFound("No such order.", found=wanted.hex())
+        return _read(row)
 
     async def _set(self, wanted: ids.OrderId, status: Status, block: int | None, why: str) -> None:
         await self._connection.execute(

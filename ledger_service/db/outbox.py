@@ -89,7 +89,13 @@ class SqlOutbox:
         done = await self._connection.execute(
             update(outbox)
             .where(outbox.c.destination == destination, outbox.c.key == key)
-            .values(state=PENDING, due=outbox.c.created_at, owner=NOBODY, attempts=0)
+            .values(
+                state=PENDING,
+                due=outbox.c.created_at,
+                owner=NOBODY,
+                lease_until=outbox.c.created_at,
+                attempts=0,
+            )
         )
         return int(done.rowcount)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -34,13 +33,16 @@ class SqlOutgoing:
 
     async def add(self, item: Outgoing) -> None:
         """Insert. Raise Conflict (purpose used) or NonceTaken."""
+        values = {**sql.values_of(item), "orders": [order.hex() for order in item.orders]}
+        insert = sql.insert(self._connection, outgoing).values(**values)
+        done = await self._connection.execute(
+            insert.on_conflict_do_nothing().returning(outgoing.c.key)
+        )
+        if done.first() is not None:
+            return
         if await self.get(item.key) is not None:
             raise errors.Conflict("This transaction is already stored.", found=item.key)
-        values = {**sql.values_of(item), "orders": [order.hex() for order in item.orders]}
-        try:
-            await self._connection.execute(outgoing.insert().values(**values))
-        except IntegrityError as exc:
-            raise errors.NonceTaken(found=item.nonce, signer=item.signer.hex()) from exc
+        raise errors.NonceTaken(found=item.nonce, signer=item.signer.hex())
 
     async def get(self, key: str) -> Outgoing | None:
         """Return it by purpose."""

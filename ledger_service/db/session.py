@@ -19,6 +19,17 @@ from ledger_service.db.outgoing import SqlOutgoing
 from ledger_service.db.tokens import SqlTokens
 from ledger_service.domain import errors
 
+WAIT_SECONDS = 30
+CONNECT_SECONDS = 10
+#: What a commit promises may not hang on how somebody set the server up; nobody waits for ever for
+#: a process that stopped in the middle of a transaction.
+SERVER_SETTINGS = {
+    "synchronous_commit": "on",
+    "lock_timeout": f"{WAIT_SECONDS}s",
+    "idle_in_transaction_session_timeout": "60s",
+    "application_name": "maintenance-order-ledger",
+}
+
 
 class SqlTransaction:
     """One open transaction: the repositories on one connection."""
@@ -37,14 +48,18 @@ class SqlStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        # SQLite knows what to do from `reading` (below); its readers have snapshots anyway.
+        self._reading: dict[str, Any] = {"reading": True}
+        if engine.dialect.name == "postgresql":
+            self._reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def transaction(self) -> AbstractAsyncContextManager[ports.Transaction]:
         """Begin a writing transaction; commit at the end, roll back on any exception."""
         return self._open(self.engine)
 
     def reading(self) -> AbstractAsyncContextManager[ports.Transaction]:
-        """Begin a transaction that only reads: it never waits for a writer (snapshot)."""
-        return self._open(self.engine.execution_options(reading=True))
+        """Begin a transaction that only reads, on one snapshot: it never waits for a writer."""
+        return self._open(self.engine.execution_options(**self._reading))
 
     @asynccontextmanager
     async def _open(self, engine: AsyncEngine) -> AsyncIterator[ports.Transaction]:
@@ -66,11 +81,16 @@ def make_engine(url: str) -> AsyncEngine:
     """
     if url.startswith("sqlite"):
         # A writer waits for another one rather than failing; readers never wait.
-        engine = create_async_engine(url, connect_args={"timeout": 30})
+        engine = create_async_engine(url, connect_args={"timeout": WAIT_SECONDS})
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
-    return create_async_engine(url, pool_pre_ping=True)
+    return create_async_engine(
+        url,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -84,6 +104,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql(f"PRAGMA query_only = {int(reading)}")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

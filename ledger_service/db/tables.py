@@ -40,10 +40,35 @@ class Moment(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Bring it to UTC first: SQLite would keep the wall clock of another zone."""
+        del dialect
+        return None if value is None else value.astimezone(UTC)
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Put the zone back."""
         del dialect
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside: a destination's or a node's own words.
+
+    PostgreSQL takes no NUL and neither database takes half a surrogate pair; a reason that cannot be
+    written would be tried again for ever.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what cannot be stored."""
+        del dialect
+        if value is None:
+            return None
+        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 _Serial = BigInteger().with_variant(Integer, "sqlite")
@@ -63,7 +88,7 @@ evidence = Table(
     Column("gap", Boolean, nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("stage", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     UniqueConstraint("device", "sequence"),
     Index("ix_evidence_stage_number", "stage", "number"),
 )
@@ -76,7 +101,7 @@ hop = Table(
     Column("name", String(64), nullable=False),
     Column("at", Moment, nullable=False),
     Column("tries", Integer, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", Words, nullable=False),
     UniqueConstraint("evidence", "name"),
 )
 
@@ -93,7 +118,7 @@ maintenance_order = Table(
     Column("created_at", Moment, nullable=False),
     Column("status", Integer, nullable=False, index=True),
     Column("block", BigInteger),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
 )
 
 result = Table(
@@ -135,7 +160,7 @@ outgoing = Table(
     Column("orders", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("sends", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     UniqueConstraint("signer", "nonce"),
     Index("ix_outgoing_signer_state", "signer", "state"),
 )
@@ -195,7 +220,7 @@ outbox = Table(
     Column("due", Moment, nullable=False),
     Column("owner", String(64), nullable=False),
     Column("lease_until", Moment, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("reference", JSON, nullable=False),
     Column("block", BigInteger, nullable=False, index=True),
     Index("ix_outbox_head", "destination", "key", "dedup"),

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
 from ledger_service.db.tables import token
+from ledger_service.domain import errors
 from ledger_service.domain.records import Role, Token
 
 
@@ -21,8 +22,11 @@ class SqlTokens:
         self._connection = connection
 
     async def add(self, item: Token) -> None:
-        """Insert."""
-        await self._connection.execute(token.insert().values(**sql.values_of(item)))
+        """Insert. Raise Conflict for an id or a secret that is there."""
+        insert = sql.insert(self._connection, token).values(**sql.values_of(item))
+        done = await self._connection.execute(insert.on_conflict_do_nothing().returning(token.c.id))
+        if done.first() is None:
+            raise errors.Conflict("There is such a token.", found=item.id)
 
     async def by_digest(self, digest: bytes) -> Token | None:
         """Return the token whose secret has this SHA-256."""

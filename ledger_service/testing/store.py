@@ -344,7 +344,9 @@ class MemoryTokens:
         self._state = state
 
     async def add(self, item: Token) -> None:
-        """Insert."""
+        """Insert. Raise Conflict for an id or a secret that is there."""
+        if item.id in self._state.tokens or await self.by_digest(item.digest):
+            raise errors.Conflict("There is such a token.", found=item.id)
         self._state.tokens[item.id] = item
 
     async def by_digest(self, digest: bytes) -> Token | None:

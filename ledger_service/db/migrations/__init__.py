@@ -6,18 +6,37 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger_service.domain import errors
+
+#: Any number that is ours alone: PostgreSQL's advisory lock for those who start at the same time.
+STARTING = 0x6D6F6C
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the database to the newest schema, in one transaction."""
-    async with engine.begin() as connection:
-        await connection.run_sync(_upgrade)
+    """Bring the database to the newest schema, in one transaction; processes take turns.
+
+    Raise ConfigError for a database of a newer program, StorageError where it cannot be done.
+    """
+    try:
+        async with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({STARTING})"))
+            await connection.run_sync(_upgrade)
+    except CommandError as exc:
+        raise errors.ConfigError(
+            "The database was made by a newer program than this one.", found=str(exc)[:120]
+        ) from exc
+    except (SQLAlchemyError, OSError) as exc:
+        raise errors.StorageError("The schema cannot be made.", found=str(exc)[:200]) from exc
 
 
 def _upgrade(connection: Connection) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

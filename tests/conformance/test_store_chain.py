@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ledger_service import ports
+from ledger_service.domain import errors, facts, ids
+from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.records import DeliveryState, TxState
+from tests.conformance import rows as make
+
+ORDER = ids.OrderId(make.word("order", 1))
+
+
+async def follow(store: ports.Store, *numbers: int) -> None:
+    """Take blocks in, each in its transaction."""
+    for number in numbers:
+        async with store.transaction() as rows:
+            await rows.chain.advance(make.block(number), await rows.chain.cursor())
+
+
+async def test_the_cursor_is_the_last_block_taken_in(store: ports.Store) -> None:
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() is None
+    await follow(store, 5, 6)
+
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() == make.block(6)
+        assert await rows.chain.block(5) == make.block(5)
+        assert await rows.chain.block(4) is None
+
+
+@pytest.mark.parametrize(
+    "believed",
+    [None, make.block(5), make.block(6, fork=1), make.block(9)],
+    ids=["none", "behind", "other hash", "ahead"],
+)
+async def test_a_cursor_elsewhere_is_not_moved(
+    store: ports.Store, believed: facts.Block | None
+) -> None:
+    await follow(store, 5, 6)
+
+    async def take(wanted: facts.Block) -> None:
+        async with store.transaction() as rows:
+            await rows.chain.add_fact(make.fact(7))
+            await rows.chain.advance(wanted, believed)
+
+    for wanted in (make.block(6), make.block(7)):
+        with pytest.raises(errors.CursorMoved):
+            await take(wanted)
+
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() == make.block(6)
+        assert await rows.chain.facts(ORDER) == []
+
+
+async def test_a_cursor_that_is_not_there_is_not_moved(store: ports.Store) -> None:
+    with pytest.raises(errors.CursorMoved):
+        async with store.transaction() as rows:
+            await rows.chain.advance(make.block(7), make.block(6))
+
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() is None
+        assert await rows.chain.block(7) is None
+
+
+def every_event() -> list[facts.Event]:
+    who: dict[str, Any] = {"order": ORDER, "key": make.SIGNER, "organisation": 255, "seat": 63}
+    return [
+        facts.Proposed(ORDER, make.order(1).content),
+        facts.Approved(**who, result=ids.ResultDigest(make.word("result", 1))),
+        facts.Refused(**who, reason=7, detail=make.word("detail", 1)),
+        facts.CancellationVoted(**who),
+        facts.Moved(ORDER, Status.EMERGENCY, make.SIGNER, bytes(32)),
+        facts.Skipped(ORDER, 9, 2**256 - 1, 2**64),
+    ]
+
+
+async def test_every_event_comes_back_in_chain_order(store: ports.Store) -> None:
+    told = [
+        facts.Fact(make.place(5 + at // 3, log=at % 3, transaction=at % 2), event)
+        for at, event in enumerate(every_event())
+    ]
+    async with store.transaction() as rows:
+        assert all([await rows.chain.add_fact(item) for item in reversed(told)])
+        assert not await rows.chain.add_fact(told[0])
+        await rows.chain.add_fact(make.fact(5, log=9, of=2))
+
+    async with store.reading() as rows:
+        found = list(await rows.chain.facts(ORDER))
+        assert found == sorted(told, key=lambda item: item.place.id)
+
+
+async def test_proofs_come_in_chain_order_and_the_first_stays(store: ports.Store) -> None:
+    async with store.transaction() as rows:
+        for number in (9, 7):
+            await rows.chain.add_proof(make.proof(number))
+        await rows.chain.add_proof(replace(make.proof(7), header={}))
+        await rows.chain.add_proof(make.proof(8, of=2))
+
+    async with store.reading() as rows:
+        assert list(await rows.chain.proofs(ORDER)) == [make.proof(7), make.proof(9)]
+
+
+async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports.Store) -> None:
+    await follow(store, 5, 6, 7)
+    async with store.transaction() as rows:
+        for number, of in ((5, 1), (6, 2), (7, 3)):
+            await rows.chain.add_fact(make.fact(number, of=of))
+            await rows.chain.add_proof(make.proof(number, of=of))
+            await rows.outbox.add(make.delivery(number, key=str(number)))
+            await rows.outbox.add(make.delivery(number, to="erp", key=str(number)))
+        await rows.outbox.claim("erp", "me", make.NOW, make.later(60), 9)
+        await rows.outbox.done(make.delivery(7, to="erp").dedup, "me", {"number": "PO 7"})
+
+    async with store.transaction() as rows:
+        concerned = await rows.chain.rewind(make.block(5))
+
+    assert set(concerned) == {make.order(2).id, make.order(3).id}
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() == make.block(5)
+        assert [await rows.chain.block(number) for number in (6, 7)] == [None, None]
+        assert [len(await rows.chain.facts(make.order(of).id)) for of in (1, 2, 3)] == [1, 0, 0]
+        assert [len(await rows.chain.proofs(make.order(of).id)) for of in (1, 2, 3)] == [1, 0, 0]
+        left = [await rows.outbox.of_order(key) for key in ("5", "6", "7")]
+    assert [len(items) for items in left] == [2, 0, 1]
+    assert left[2][0].state is DeliveryState.DONE
+    async with store.transaction() as rows:
+        assert not await rows.outbox.done(make.delivery(6, to="erp").dedup, "me", {})
+        await rows.chain.advance(make.block(6, fork=1), make.block(5))
+
+
+async def test_what_was_rewound_can_be_taken_in_anew(store: ports.Store) -> None:
+    await follow(store, 5, 6)
+    async with store.transaction() as rows:
+        await rows.chain.add_fact(make.fact(6))
+        await rows.chain.rewind(make.block(5))
+
+    async with store.transaction() as rows:
+        assert await rows.chain.add_fact(make.fact(6, status=Status.EMERGENCY))
+        await rows.chain.advance(make.block(6), make.block(5))
+    async with store.reading() as rows:
+        assert list(await rows.chain.facts(ORDER)) == [make.fact(6, status=Status.EMERGENCY)]
+
+
+async def test_a_stored_transaction_comes_back_by_purpose(store: ports.Store) -> None:
+    item = make.outgoing(3)
+    async with store.transaction() as rows:
+        await rows.outgoing.add(item)
+        await rows.outgoing.sent(item.key)
+        await rows.outgoing.sent(item.key)
+
+    async with store.reading() as rows:
+        assert await rows.outgoing.get(item.key) == replace(item, sends=2)
+        assert await rows.outgoing.get("propose:nothing") is None
+
+
+async def test_purpose_and_nonce_are_each_used_once(store: ports.Store) -> None:
+    async with store.transaction() as rows:
+        await rows.outgoing.add(make.outgoing(3))
+        with pytest.raises(errors.NonceTaken):
+            await rows.outgoing.add(make.outgoing(4, nonce=3))
+        with pytest.raises(errors.Conflict) as raised:
+            await rows.outgoing.add(make.outgoing(5, key=make.outgoing(3).key))
+        assert not isinstance(raised.value, errors.NonceTaken)
+        await rows.outgoing.add(make.outgoing(6, nonce=3, signer=make.OTHER_SIGNER))
+
+    async with store.reading() as rows:
+        assert list(await rows.outgoing.unfinished(make.SIGNER)) == [make.outgoing(3)]
+
+
+async def test_what_is_settled_is_not_unfinished_and_the_rest_comes_by_nonce(
+    store: ports.Store,
+) -> None:
+    async with store.transaction() as rows:
+        for number in (10, 2, 9, 3):
+            await rows.outgoing.add(make.outgoing(number))
+        await rows.outgoing.settle(make.outgoing(2).key, TxState.MINED)
+        await rows.outgoing.settle(make.outgoing(9).key, TxState.FAILED, "reverted")
+        await rows.outgoing.settle("propose:nothing", TxState.MINED)
+
+    async with store.reading() as rows:
+        waiting = await rows.outgoing.unfinished(make.SIGNER)
+        assert [item.nonce for item in waiting] == [3, 10]
+        failed = await rows.outgoing.get(make.outgoing(9).key)
+        assert failed == replace(make.outgoing(9), state=TxState.FAILED, reason="reverted")
+
+
+async def test_nonces_count_up_from_what_the_chain_says(store: ports.Store) -> None:
+    async with store.transaction() as rows:
+        first = [await rows.outgoing.next_nonce(make.SIGNER, 7) for _ in range(3)]
+        other = await rows.outgoing.next_nonce(make.OTHER_SIGNER, 0)
+        behind = await rows.outgoing.next_nonce(make.SIGNER, 2)
+        ahead = await rows.outgoing.next_nonce(make.SIGNER, 40)
+
+    assert (first, other, behind, ahead) == ([7, 8, 9], 0, 10, 40)
+
+
+async def test_tokens_are_found_by_digest_until_the_end_of_time(store: ports.Store) -> None:
+    items = [make.token(1), make.token(2, expires_at=make.later(60))]
+    async with store.transaction() as rows:
+        for item in items:
+            await rows.tokens.add(item)
+        assert await rows.tokens.revoke("token-1", make.later(9))
+        assert not await rows.tokens.revoke("token-1", make.later(10))
+        assert not await rows.tokens.revoke("token-9", make.later(10))
+
+    async with store.reading() as rows:
+        revoked = replace(items[0], revoked_at=make.later(9))
+        assert await rows.tokens.by_digest(items[0].digest) == revoked
+        assert await rows.tokens.by_digest(make.word("digest", 9)) is None
+        assert list(await rows.tokens.list()) == [items[1], revoked]
+
+
+async def test_a_token_is_made_once(store: ports.Store) -> None:
+    async with store.transaction() as rows:
+        await rows.tokens.add(make.token(1))
+        for clash in (make.token(2, id="token-1"), make.token(2, digest=make.token(1).digest)):
+            with pytest.raises(errors.Conflict):
+                await rows.tokens.add(clash)
+
+    async with store.reading() as rows:
+        assert list(await rows.tokens.list()) == [make.token(1)]

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from ledger_service.db.migrations import upgrade
+from ledger_service.db.session import SqlStore, make_engine
+from ledger_service.db.tables import metadata
+from ledger_service.domain import errors
+from tests.conformance import rows as make
+
+UPGRADE = """
+import asyncio, sys
+from ledger_service.db.migrations import upgrade
+from ledger_service.db.session import make_engine
+
+async def main():
+    engine = make_engine(sys.argv[1])
+    await upgrade(engine)
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "compare_server_default": True}
+    )
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_migrations_make_the_tables_that_the_program_knows(empty_url: str) -> None:
+    engine = make_engine(empty_url)
+    await upgrade(engine)
+
+    async with engine.connect() as connection:
+        found = await connection.run_sync(differences)
+        names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    await engine.dispose()
+
+    assert found == []
+    assert set(names) == {*metadata.tables, "alembic_version"}
+
+
+async def test_a_database_with_rows_is_left_as_it_is_by_the_next_start(empty_url: str) -> None:
+    store = SqlStore(make_engine(empty_url))
+    await upgrade(store.engine)
+    async with store.transaction() as rows:
+        await rows.evidence.add(make.evidence(1))
+
+    await upgrade(store.engine)
+
+    async with store.reading() as rows:
+        assert await rows.evidence.get(make.evidence(1).id) == make.evidence(1)
+    await store.close()
+
+
+def test_processes_that_start_at_the_same_time_all_find_the_schema(empty_url: str) -> None:
+    starting = [
+        subprocess.Popen([sys.executable, "-c", UPGRADE, empty_url], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in starting]
+
+    assert [process.returncode for process in starting] == [0] * 3, said
+
+
+async def test_many_in_one_process_take_turns_as_well(empty_url: str) -> None:
+    engines = [make_engine(empty_url) for _ in range(4)]
+
+    await asyncio.gather(*(upgrade(engine) for engine in engines))
+
+    for engine in engines:
+        await engine.dispose()
+
+
+async def test_a_database_of_a_newer_program_is_not_touched(empty_url: str) -> None:
+    engine = make_engine(empty_url)
+    await upgrade(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(errors.ConfigError, match="newer"):
+        await upgrade(engine)
+    await engine.dispose()
+
+
+async def test_a_database_that_is_not_there_is_named() -> None:
+    for url in (
+        "postgresql+asyncpg://mol@/mol?host=/nowhere",
+        "postgresql+asyncpg://mol:x@127.0.0.1:9/mol",
+        "sqlite+aiosqlite:////nowhere/at/all.db",
+    ):
+        store = SqlStore(make_engine(url))
+        with pytest.raises(errors.StorageError):
+            await upgrade(store.engine)
+        with pytest.raises(errors.StorageError):
+            async with store.transaction():
+                pass
+        await store.close()
