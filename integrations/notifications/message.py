@@ -30,7 +30,7 @@ def identity(delivery: Delivery) -> str:
 def compose(delivery: Delivery, *, sender: str, recipient: str, link: str) -> EmailMessage:
     """Write the message; the same delivery gives the same bytes. Raise DestinationRefused."""
     note = note_of(delivery.payload, link=link)
-    message = EmailMessage(policy=SMTP.clone(max_line_length=_WIDTH))
+    message = EmailMessage(policy=SMTP)
     domain = _address(sender).domain
     try:
         message["From"] = _address(sender)
@@ -39,7 +39,7 @@ def compose(delivery: Delivery, *, sender: str, recipient: str, link: str) -> Em
         message["Date"] = datetime.fromisoformat(delivery.payload["at"])
         message["Message-ID"] = f"<{identity(delivery)}@{domain}>"
         _thread(message, delivery.payload, domain)
-        message["X-Maintenance-Order"] = delivery.payload["order"]
+        message["X-Order-Id"] = delivery.payload["order"]
         if note.urgent:
             message["Importance"] = "high"
             message["X-Priority"] = "1"
@@ -67,7 +67,7 @@ def plain(note: Note) -> str:
 
 def _thread(message: EmailMessage, payload: dict[str, Any], domain: str) -> None:
     """Let mail programs show an order's notes together; nobody answers a machine."""
-    message["References"] = f"<order.{payload['order']}@{domain}>"
+    message["References"] = f"<order.{payload['order'][:32]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
 
 
@@ -78,6 +78,8 @@ def _address(text: str) -> Address:
 
 
 def _header(text: str) -> str:
-    if _CONTROL.search(text):
-        raise errors.DestinationRefused("A header cannot hold this.", found=repr(text[:80]))
-    return text
+    """Return the text as one line: a line break in it must not begin another header."""
+    line = " ".join(text.split())
+    if _CONTROL.search(line):
+        raise errors.DestinationRefused("A header cannot hold this.", found=repr(line[:80]))
+    return line

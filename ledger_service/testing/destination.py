@@ -31,3 +31,6 @@ class MemoryDestination:
             self.lose_answer -= 1
             raise errors.DestinationDown("The answer was lost.")
         return {"id": delivery.dedup}
+
+    async def close(self) -> None:
+        """Hold nothing open."""
