@@ -173,7 +173,9 @@ class Maildir(OnDisk):
 
     async def effects(self) -> list[str]:
         box = mailbox.Maildir(self.place, create=False)
-        return [key_of(box[key]) for key in sorted(box.keys())]
+        arrived = sorted(self.place.glob("new/*"), key=lambda path: path.stat().st_mtime_ns)
+        assert len(arrived) == len(box)
+        return [key_of(box[path.name]) for path in arrived]
 
     async def refusal(self) -> Delivery:
         return told(self.name, asset="1/robot-\x07")
