@@ -54,8 +54,8 @@ class Memory:
         self.feed = 0
         self.block: int | None = None
         self.failures: list[dict[str, Any]] = []
-        self._sequences: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
-        self._named: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
+        self._numbers: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
+        self._seen: set[tuple[ids.DeviceId, int]] = set()
         self._datasets: dict[ids.DatasetRoot, ids.EvidenceId] = {}
         self.work: dict[ids.OrderId, dict[str, Any]] = {}
         self._nonces: dict[ids.Address, int] = {}
@@ -75,13 +75,12 @@ class Memory:
         return self._nonces.get(signer, 0)
 
     def statement_of(self, device: ids.DeviceId, sequence: int) -> ids.EvidenceId | None:
-        """Return the evidence that used a device's number, or that its successor says did."""
-        place = (device, sequence)
-        return self._sequences.get(place) or self._named.get(place)
+        """Return the evidence that a device's number is of: it came, or was named, before any other."""
+        return self._numbers.get((device, sequence))
 
     def saw(self, device: ids.DeviceId, sequence: int) -> bool:
         """Say whether the statement of a number itself was here."""
-        return (device, sequence) in self._sequences
+        return (device, sequence) in self._seen
 
     def evidence_of_dataset(self, root: ids.DatasetRoot) -> ids.EvidenceId | None:
         """Return the evidence that a dataset came under first."""
@@ -110,10 +109,11 @@ class Memory:
         if "device" not in entry:
             return
         device, sequence = ids.DeviceId(bytes.fromhex(entry["device"])), entry["sequence"]
-        self._sequences.setdefault((device, sequence), evidence)
+        if self._numbers.setdefault((device, sequence), evidence) == evidence:
+            self._seen.add((device, sequence))
         if entry["previous"]:
             previous = ids.EvidenceId(bytes.fromhex(entry["previous"]))
-            self._named.setdefault((device, sequence - 1), previous)
+            self._numbers.setdefault((device, sequence - 1), previous)
 
     def _note_open(self, entry: dict[str, Any]) -> None:
         self.open[_order(entry)] = entry

@@ -182,21 +182,22 @@ def the_documents_deadline_is_not_the_orders(world: World) -> Announced:
 @wrong(Reason.DIGEST_MISMATCH, "note.txt")
 def a_byte_of_the_dataset_is_another(world: World) -> Announced:
     item = world.order()
-    world.service.files["note.txt"] = b"Seen" + world.service.files["note.txt"][4:]
+    files = world.service.files[item.content.evidence]
+    files["note.txt"] = b"Seen" + files["note.txt"][4:]
     return item
 
 
 @wrong(Reason.DIGEST_MISMATCH, "samples.csv")
 def a_file_is_longer_than_its_entry(world: World) -> Announced:
     item = world.order()
-    world.service.files["samples.csv"] += b"x"
+    world.service.files[item.content.evidence]["samples.csv"] += b"x"
     return item
 
 
 @wrong(Reason.DIGEST_MISMATCH, "samples.csv")
 def a_file_is_shorter_than_its_entry(world: World) -> Announced:
     item = world.order()
-    world.service.files["samples.csv"] = b""
+    world.service.files[item.content.evidence]["samples.csv"] = b""
     return item
 
 

@@ -16,7 +16,7 @@ from edge.detectors import Detector, robot
 from edge.evidence.device import Device, Link, make_key
 from edge.evidence.pack import Subject, draft
 from ledger_service.domain import dataset, dsse, errors, ids, jobplan, order, statement
-from ledger_service.domain.calls import Approve, Call, Propose, Sent
+from ledger_service.domain.calls import Approve, Call, Propose, Refuse, Sent
 from ledger_service.domain.facts import OrderWord
 from ledger_service.domain.jobplan import JobPlan
 from ledger_service.domain.order import Content
@@ -61,11 +61,11 @@ DETECTOR = robot.open_shipped()
 
 @dataclass
 class Service:
-    """The Source port: says what it is given to say. `lies`: evidence path -> other bytes."""
+    """The Source port: says what it is given to say, true or not."""
 
     envelopes: dict[ids.EvidenceId, bytes] = field(default_factory=dict)
     documents: dict[ids.OrderId, bytes] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[ids.EvidenceId, dict[str, bytes]] = field(default_factory=dict)
     lines: list[dict[str, Any]] = field(default_factory=list)
     handed: dict[ids.OrderId, bytes] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
@@ -85,10 +85,9 @@ class Service:
         return _of(self.documents, order)
 
     async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
-        del evidence
         self._check_up()
         self.fetched.append(path)
-        yield _of(self.files, path)
+        yield _of(self.files[evidence], path)
 
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
         assert organisation == US
@@ -154,6 +153,7 @@ class World:
         self.clock = FakeClock()
         self.ledger = MemoryLedger(clock=self.clock, finality_depth=depth)
         self.service = Service()
+        self.staged: dict[str, bytes] = {}
         self.policy = Policy()
         self.key = "verdict 2"
         self.device = make_key(folder / "robot.pem")
@@ -185,14 +185,14 @@ class World:
             subject = Subject(ASSET, detector, "samples.csv", self.clock.now())
             found = draft(Path(name), subject, device or self.device)
             for entry in found.entries:
-                self.service.files[entry.path] = (Path(name) / entry.path).read_bytes()
+                self.staged[entry.path] = (Path(name) / entry.path).read_bytes()
         return replace(found, **changes)
 
     def with_file(self, claim: Statement, data: bytes, path: str = "samples.csv") -> Statement:
         """Return the statement over other bytes, as a device would that seals what it measured."""
         hasher = dataset.FileHasher()
         hasher.update(data)
-        self.service.files[path] = data
+        self.staged[path] = data
         other = dataset.Entry(path, len(data), "text/csv", hasher.chunk, hasher.root())
         entries = tuple(other if entry.path == path else entry for entry in claim.entries)
         return replace(claim, entries=entries, dataset_root=dataset.dataset_root(entries))
@@ -255,6 +255,7 @@ class World:
         made = replace(made, **content)
         item = Announced(order.order_id(made, self.ledger.orders), made, document, envelope)
         self.service.envelopes[evidence] = envelope
+        self.service.files.setdefault(evidence, dict(self.staged))
         self.service.documents[item.order] = document
         return item
 
@@ -275,6 +276,9 @@ class World:
         result = ids.ResultDigest(bytes([number]) * 32)
         call = Approve((item.content,), (number - 1,), (result,))
         await self.say(key or f"verdict {number}", call)
+
+    async def refuse(self, item: Announced, number: int) -> None:
+        await self.say(f"verdict {number}", Refuse(item.content, number - 1, 1, bytes(32)))
 
     async def word(self, item: Announced) -> OrderWord:
         return await self.ledger.word(item.order)
