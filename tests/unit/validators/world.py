@@ -70,6 +70,7 @@ class Service:
     handed: dict[ids.OrderId, bytes] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
     down: bool = False
+    takes_results: bool = True
 
     async def feed(self, after: int, wait: float) -> Page:
         del wait
@@ -92,6 +93,8 @@ class Service:
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
         assert organisation == US
         self._check_up()
+        if not self.takes_results:
+            raise SourceDown
         self.handed[order] = document
 
     def _check_up(self) -> None:

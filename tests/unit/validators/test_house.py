@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ledger_service.domain.calls import Complete, Refuse, Withdraw
+from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.domain.order import order_id
+from ledger_service.domain.result import Reason
+from ledger_service.testing.signer import decode
+from tests.unit.validators.world import US, Running, World, line
+
+
+async def caught_up(us: Running) -> None:
+    await us.house._watcher.scan()
+    await us.house.drain()
+
+
+async def test_an_order_is_learned_from_the_chain_when_the_feed_tells_nothing(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    await world.propose(item)
+    await caught_up(us)
+
+    assert us.verdict(item) == ("approve", "")
+
+
+async def test_an_order_learned_while_the_service_is_down_is_judged_when_it_is_back(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    await world.propose(item)
+    world.service.down = True
+    await caught_up(us)
+    assert us.verdict(item) == ("nothing", "")
+    assert item.order in us.memory.open
+
+    world.service.down = False
+    for _ in range(3):
+        world.clock.advance(seconds=3)
+        await us.house.tend()
+        await us.house.drain()
+
+    assert us.verdict(item) == ("approve", "")
+    assert us.memory.open == {}
+
+
+@pytest.mark.parametrize("gone", ["envelope", "document", "file"])
+async def test_what_the_service_does_not_have_costs_time_and_signs_nothing(
+    world: World, us: Running, gone: str
+) -> None:
+    item = world.order()
+    match gone:
+        case "envelope":
+            world.service.envelopes.clear()
+        case "document":
+            world.service.documents.clear()
+        case "file":
+            world.service.files[item.content.evidence].clear()
+    await world.propose(item)
+    await caught_up(us)
+
+    assert us.verdict(item) == ("nothing", "")
+    assert us.wire.sent == []
+    assert item.order in us.memory.open
+
+
+def other_content(world: World) -> dict[str, Any]:
+    item = world.order()
+    return line(replace(item, content=replace(item.content, cost=1)))
+
+
+def other_order(world: World) -> dict[str, Any]:
+    return {**line(world.order()), "order": "00" * 32}
+
+
+def other_evidence(world: World) -> dict[str, Any]:
+    good, other = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    return line(replace(good, envelope=other.envelope))
+
+
+def no_envelope(world: World) -> dict[str, Any]:
+    return line(replace(world.order(), envelope=b"{}"))
+
+
+def a_chain_apart(world: World) -> dict[str, Any]:
+    item = world.order()
+    domain = replace(world.ledger.orders, chain_id=1)
+    return line(replace(item, order=order_id(item.content, domain)))
+
+
+def too_large_a_number(world: World) -> dict[str, Any]:
+    item = world.order()
+    return line(replace(item, content=replace(item.content, deadline=2**60)))
+
+
+def not_our_seat(world: World) -> dict[str, Any]:
+    version = world.ledger.register_version(world.asset, (1, 3), 1, 3)
+    return line(world.order(asset_version=version))
+
+
+def no_such_version(world: World) -> dict[str, Any]:
+    return line(world.order(asset_version=type(world.version)(bytes(32))))
+
+
+def past_its_deadline(world: World) -> dict[str, Any]:
+    found = line(world.order())
+    world.clock.advance(days=3)
+    return found
+
+
+LIES = [
+    other_content,
+    other_order,
+    other_evidence,
+    no_envelope,
+    a_chain_apart,
+    too_large_a_number,
+    not_our_seat,
+    no_such_version,
+    past_its_deadline,
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=[lie.__name__ for lie in LIES])
+async def test_a_line_of_the_feed_that_is_not_an_order_of_ours_signs_nothing(
+    world: World, us: Running, lie: Any
+) -> None:
+    world.service.lines.append(lie(world))
+    await us.house.read_feed()
+    await us.house.drain()
+
+    assert us.wire.sent == []
+    assert us.memory.verdicts == {}
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        5,
+        "text",
+        None,
+        {},
+        {"kind": "order"},
+        {"kind": "order", "order": "zz", "body": {}},
+        {"kind": "order", "order": "00" * 32, "body": []},
+        {"kind": "order", "order": "00" * 32, "body": {"content": {"cost": float("inf")}}},
+        {"kind": "close-out", "order": "00" * 32, "body": {"outcome": 99}},
+        {"kind": "of a later version"},
+    ],
+)
+async def test_junk_in_the_feed_is_passed_over_and_what_follows_is_judged(
+    world: World, us: Running, junk: Any
+) -> None:
+    item = world.order()
+    world.service.lines += [junk, line(item)]
+    await us.house.read_feed()
+    await us.house.drain()
+
+    assert us.verdict(item) == ("approve", "")
+
+
+async def test_junk_inside_an_announcement_is_no_announcement(world: World, us: Running) -> None:
+    item = world.order()
+    good = line(item)
+    for name, value in {
+        "cost": float("inf"),
+        "deadline": "soon",
+        "builder": "0x00",
+        "evidence": None,
+    }.items():
+        body = {**good["body"], "content": {**good["body"]["content"], name: value}}
+        world.service.lines.append({**good, "body": body})
+    await us.house.read_feed()
+    await us.house.drain()
+
+    assert us.wire.sent == []
+
+
+async def test_an_approval_that_is_not_proposed_in_time_is_taken_back(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    await us.agent.consider(item)
+    await world.ledger.mine()
+    world.clock.advance(minutes=29)
+    await us.house.tend()
+    assert len(us.wire.sent) == 1
+
+    world.clock.advance(minutes=2)
+    await us.house.tend()
+    await world.ledger.mine()
+    call = decode(us.wire.sent[-1]).call
+    assert isinstance(call, Refuse)
+    assert call.reason == Reason.NOT_PROPOSED
+    word = await world.word(item)
+    assert (word.approved, word.against) == (0, 2)
+    await world.propose(item)
+    assert (await world.word(item)).status is Status.REFUSED
+
+
+async def test_an_approval_that_was_proposed_in_time_stays(world: World, us: Running) -> None:
+    item = world.order()
+    await us.agent.consider(item)
+    await world.ledger.mine()
+    await world.propose(item)
+    world.clock.advance(minutes=31)
+    await us.house.tend()
+
+    assert us.memory.unproposed == {}
+    assert len(us.wire.sent) == 1
+
+
+async def test_the_episode_of_an_approval_taken_back_is_free_again(
+    world: World, us: Running
+) -> None:
+    await us.agent.consider(world.order(world.claim(seed=1)))
+    await world.ledger.mine()
+    world.clock.advance(minutes=31)
+    await us.house.tend()
+    second = world.order(world.claim(seed=2))
+    await us.agent.consider(second)
+
+    assert us.verdict(second) == ("approve", "")
+
+
+async def test_a_result_is_handed_in_again_until_the_service_takes_it(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    world.service.takes_results = False
+    await us.agent.consider(item)
+    assert item.order in us.memory.results
+    world.clock.advance(seconds=2)
+    await us.house.tend()
+    world.service.takes_results = True
+    await us.house.tend()
+    assert world.service.handed == {}  # not due yet
+
+    world.clock.advance(seconds=2)
+    await us.house.tend()
+    assert item.order in world.service.handed
+    assert us.memory.results == {}
+
+
+async def test_cursors_move_on_only_when_nothing_is_under_way(world: World, us: Running) -> None:
+    world.service.lines.append(line(world.order()))
+    await us.house.read_feed()
+    us.house._save_cursors()
+    assert us.memory.feed == 0
+    await us.house.drain()
+    us.house._save_cursors()
+
+    assert us.memory.feed == 1
+
+
+async def validated(world: World) -> Any:
+    item = world.order()
+    await world.propose(item)
+    for number in (1, 2, 3):
+        await world.approve(item, number)
+    return item
+
+
+def close_out(item: Any, **changes: Any) -> dict[str, Any]:
+    body = {"content": item.content.as_json(), "outcome": 1, "closeOut": "ab" * 32}
+    return {"kind": "close-out", "order": item.order.hex(), "body": {**body, **changes}}
+
+
+async def test_the_host_signs_a_close_out_and_nobody_else_does(world: World) -> None:
+    world.version = world.ledger.register_version(world.asset, (1, 2, 3), US, 3)
+    item = await validated(world)
+    world.service.lines.append(close_out(item))
+    async with world.agent() as us:
+        await us.house.start()
+        await us.house.read_feed()
+        await us.house.tend()
+        await world.ledger.mine()
+
+    assert decode(us.wire.sent[-1]).call == Complete(item.content, Outcome.CURED, b"\xab" * 32)
+    assert (await world.word(item)).status is Status.COMPLETED
+
+
+async def test_a_close_out_that_is_not_ours_or_of_another_order_is_not_signed(
+    world: World, us: Running
+) -> None:
+    item = await validated(world)
+    other = replace(item.content, cost=1).as_json()
+    world.service.lines += [close_out(item), close_out(item, content=other)]
+    await us.house.read_feed()
+    await us.house.tend()
+
+    assert us.wire.sent == []
+    assert us.memory.work == {}
+
+
+async def test_an_order_withdrawn_before_it_is_judged_is_left_alone(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    await world.propose(item)
+    await world.say("builder", Withdraw(item.content))
+    await caught_up(us)
+
+    assert us.wire.sent == []
+    assert us.memory.open == {}
