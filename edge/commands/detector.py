@@ -28,11 +28,31 @@ app = App(
 @app.command
 def train(output: Path) -> None:
     """Train the robot's detector on the simulator's nominal data (needs the extra `training`)."""
-    from edge.detectors.train import save  # noqa: PLC0415  an extra of its own
-
     made = robot.make()
-    save(made, output)
+    made.save(output)
     print(f"{made.id.hex()} written to {output}")
+
+
+@app.command
+def show(folder: Path | None = None, *, copy_to: Path | None = None, json: Json = False) -> None:
+    """Show a detector: its id, as the organisations register it (`mol motion`), and its card.
+
+    Parameters
+    ----------
+    folder:
+        Folder with card.json and model.onnx; default: the shipped robot detector.
+    copy_to:
+        Also write it there: a folder of its own below the `models` of an agent.
+    """
+    detector = load(folder or robot.shipped())
+    if copy_to is not None:
+        detector.save(copy_to)
+    fields = {"id": detector.id.hex(), **detector.card.model_dump(by_alias=True, mode="json")}
+    if json:
+        print(json_library.dumps(fields, indent=2))
+        return
+    for name, value in fields.items():
+        print(f"{name:14} {value}")
 
 
 @app.command

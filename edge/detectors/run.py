@@ -71,6 +71,12 @@ class Detector:
         options.log_severity_level = 3
         return ort.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
 
+    def save(self, folder: Path) -> None:
+        """Write card.json and model.onnx into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MODEL).write_bytes(self.model)
+        (folder / CARD).write_bytes(self.card.dumps())
+
     def run(self, data: bytes) -> Scored:
         """Score a window of samples. Raise BadSample, TooLarge; ConfigError for a model that is none."""
         rows = samples.read(data, self.card.input)

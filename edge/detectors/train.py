@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from edge.detectors import graph
 from edge.detectors.graph import Fitted, Rows
-from edge.detectors.run import CARD, MODEL, Detector
+from edge.detectors.run import Detector
 from ledger_service.domain import profile
 from ledger_service.domain.profile import DetectorCard, Input
 
@@ -75,13 +74,6 @@ def train(plan: Plan, nominal: Sequence[Rows], faults: Mapping[str, Sequence[Row
         training=plan.training,
     )
     return Detector(card, written)
-
-
-def save(detector: Detector, folder: Path) -> None:
-    """Write card.json and model.onnx into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL).write_bytes(detector.model)
-    (folder / CARD).write_bytes(detector.card.dumps())
 
 
 def _fit(nominal: Sequence[Rows], width: int) -> Fitted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import stat
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from eth_typing import Hash32
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Signed, Unsigned
+from ledger_service.files import write_secret
+
+# The passwords made here are 256 random bits, so a slow key derivation would protect nothing.
+KDF_ITERATIONS = 1000
 
 
 class LocalSigner:
@@ -78,3 +83,23 @@ def load_keystore(keystore: Path, password_file: Path) -> LocalSigner:
     except (ValueError, KeyError, TypeError) as exc:
         raise errors.BadKeystore("Wrong password, or not a keystore.", file=keystore) from exc
     return LocalSigner(Account.from_key(key))
+
+
+def make_keystore(keystore: Path) -> ids.Address:
+    """Make a new key: a keystore, and its password in a file beside it, for the owner alone.
+
+    Raise BadKeystore if there is one already; keys are not overwritten.
+    """
+    beside = password_beside(keystore)
+    if keystore.exists() or beside.exists():
+        raise errors.BadKeystore("There is a key already; it is not overwritten.", file=keystore)
+    account, password = Account.create(), secrets.token_urlsafe(32)
+    sealed = Account.encrypt(account.key, password, kdf="pbkdf2", iterations=KDF_ITERATIONS)
+    write_secret(beside, password)
+    write_secret(keystore, json.dumps(sealed))
+    return ids.parse_address(account.address)
+
+
+def password_beside(keystore: Path) -> Path:
+    """Return where a keystore's password lies if nothing else is said."""
+    return keystore.with_suffix(".password")

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from ledger_service.chain.consortium import OrganisationKeys
 from ledger_service.chain.consortium import deploy as deploy_contracts
-from ledger_service.chain.keys import load_keystore
+from ledger_service.chain.keys import load_keystore, password_beside
 from ledger_service.chain.settings import read_json
 from ledger_service.commands.keys import Keystore, Place
 from ledger_service.commands.show import Json, as_json
@@ -87,7 +87,7 @@ class _Founding:
 
 def _open(founding: Path, keystore: str) -> Any:
     path = founding.parent / keystore
-    return load_keystore(path, path.with_suffix(".password"))
+    return load_keystore(path, password_beside(path))
 
 
 async def _deploy(founding: _Founding, key: Keystore, place: Place) -> None:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ledger_service.chain.account import Account
 from ledger_service.chain.client import ChainLedger
-from ledger_service.chain.keys import LocalSigner, load_keystore
+from ledger_service.chain.keys import LocalSigner, load_keystore, password_beside
 from ledger_service.chain.settings import ChainSettings, Deployment
 
 NETWORK = Path("network.json")
@@ -37,8 +37,7 @@ class Keystore:
 
     def open(self) -> LocalSigner:
         """Open it. Raise BadKeystore."""
-        beside = self.keystore.with_suffix(".password")
-        return load_keystore(self.keystore, self.password_file or beside)
+        return load_keystore(self.keystore, self.password_file or password_beside(self.keystore))
 
 
 @Parameter(name="*")

@@ -74,7 +74,7 @@ def propose(
     organisation:
         Its number (Expel).
     address:
-        0x… (RemoveBuilder, ListOrders).
+        0x… (RemoveBuilder; ListOrders: default the orders contract of the deployment file).
     """
     terms = {
         "asset": asset, "seats": seats, "host": host, "safety": safety,
@@ -144,6 +144,8 @@ async def _arguments(kind: str, terms: dict[str, Any], ledger: Any) -> tuple[Any
             return ids.asset_id(terms["asset"]), ids.parse32(terms["device"])
         case "Expel":
             return (terms["organisation"],)
+        case "ListOrders" if not terms["address"]:
+            return (ids.checksum(ledger.deployment.orders),)
     return (ids.checksum(ids.parse_address(terms["address"])),)
 
 

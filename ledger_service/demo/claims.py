@@ -10,7 +10,6 @@ from shutil import copyfile
 
 from edge import recordings, simulate
 from edge.detectors import Detector, robot
-from edge.detectors.run import CARD, MODEL
 from edge.evidence import bundle, pack
 from edge.evidence.device import Device, make_key
 from edge.recordings import Recording
@@ -106,10 +105,7 @@ def keep_models(site: Site, claims: Sequence[Claim]) -> list[ids.DetectorId]:
     """Put each detector where the agents look for theirs; return the ids."""
     found = {claim.detector.id: claim.detector for claim in claims}
     for name, detector in found.items():
-        folder = site.models / name.hex()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CARD).write_bytes(detector.card.dumps())
-        (folder / MODEL).write_bytes(detector.model)
+        detector.save(site.models / name.hex())
     return list(found)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ledger_service.demo.keys import BUILDER, password_file
+from ledger_service.chain.keys import password_beside
+from ledger_service.demo.keys import BUILDER
 from ledger_service.demo.site import PARTIES, Party, Site
 from validators.network.files import Network
 
@@ -53,7 +54,7 @@ def _service(site: Site, base_url: str, assets: Mapping[str, str]) -> str:
         "",
         "[builder]",
         f'keystore = "{_up(keystore, site.service)}"',
-        f'password_file = "{_up(password_file(keystore), site.service)}"',
+        f'password_file = "{_up(password_beside(keystore), site.service)}"',
         "",
         "[orders]",
         'currency = "EUR"',
@@ -75,7 +76,7 @@ def _agent(site: Site, party: Party, node: str, base_url: str) -> str:
             f'node = "{node}"',
             f'deployment = "{_up(site.deployment, folder)}"',
             f'keystore = "{_up(keystore, folder)}"',
-            f'password_file = "{_up(password_file(keystore), folder)}"',
+            f'password_file = "{_up(password_beside(keystore), folder)}"',
             f'models = "{_up(site.models, folder)}"',
             f'service = "{base_url}"',
             f'token_file = "{_up(site.token(party.name), folder)}"',

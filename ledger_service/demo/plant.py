@@ -17,7 +17,7 @@ from ledger_service.api.auth import make_token
 from ledger_service.chain import consortium
 from ledger_service.chain.account import Account
 from ledger_service.chain.consortium import Motion, OrganisationKeys, VersionTerms
-from ledger_service.chain.keys import LocalSigner, load_keystore
+from ledger_service.chain.keys import LocalSigner, load_keystore, password_beside
 from ledger_service.chain.settings import ChainSettings
 from ledger_service.demo import configs, keys
 from ledger_service.demo.site import HOST, PARTIES, SAFETY, Party, Site
@@ -133,7 +133,7 @@ def free_port() -> int:
 def open_key(site: Site, owner: str, role: str) -> LocalSigner:
     """Open a key of the plant."""
     keystore = site.keystore(owner, role)
-    return load_keystore(keystore, keys.password_file(keystore))
+    return load_keystore(keystore, password_beside(keystore))
 
 
 def organisation_keys(site: Site, party: Party) -> OrganisationKeys:
