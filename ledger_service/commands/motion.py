@@ -40,7 +40,7 @@ def propose(
     key: Keystore,
     place: Place | None = None,
     asset: str = "",
-    seats: tuple[int, ...] = (),
+    seats: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (),
     host: int = 0,
     safety: int = 0,
     ratify_hours: int = 24,
