@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import standardwebhooks
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from integrations.events import mapping
 from integrations.events.pause import seconds_of
@@ -89,5 +89,5 @@ def _checked(url: str) -> str:
 def _signer(secret: str) -> standardwebhooks.Webhook:
     try:
         return standardwebhooks.Webhook(secret)
-    except (binascii.Error, ValueError, RuntimeError) as exc:
+    except (ValueError, EmptyWebhookSecretError) as exc:
         raise errors.ConfigError("The webhook's secret is not base64 (whsec_...).") from exc
