@@ -56,18 +56,18 @@ def device_id(public_key_der: bytes) -> DeviceId:
     return DeviceId(hashlib.sha256(public_key_der).digest())
 
 
-def parse32(text: str) -> bytes:
+def parse32(text: object) -> bytes:
     """Read 64 hex digits, with or without 0x. Raise UnknownField otherwise."""
-    if not _HEX32.fullmatch(text):
-        raise errors.UnknownField("Expected 64 lower-case hex digits.", found=repr(text[:80]))
+    if not isinstance(text, str) or not _HEX32.fullmatch(text):
+        raise errors.UnknownField("Expected 64 lower-case hex digits.", found=repr(text)[:80])
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: object) -> Address:
     """Read 0x and 40 hex digits; case is not checked. Raise UnknownField otherwise."""
-    if not _HEX20.fullmatch(text):
+    if not isinstance(text, str) or not _HEX20.fullmatch(text):
         raise errors.UnknownField(
-            "Expected an address, 0x and 40 hex digits.", found=repr(text[:80])
+            "Expected an address, 0x and 40 hex digits.", found=repr(text)[:80]
         )
     return Address(bytes.fromhex(text[2:]))
 

@@ -105,6 +105,8 @@ class Content:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Content:
         """Read the JSON form. Raise UnknownField for ids that are none and numbers out of range."""
+        if missing := {_camel(name) for name in cls.__slots__} - fields.keys():
+            raise errors.UnknownField("Not a content.", found=f"no {min(missing)}")
         return cls(
             evidence=ids.EvidenceId(ids.parse32(fields["evidence"])),
             dataset_root=ids.DatasetRoot(ids.parse32(fields["datasetRoot"])),
@@ -116,6 +118,11 @@ class Content:
             deadline=_number(fields, "deadline", 40),
             attempt=_number(fields, "attempt", 24),
         )
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 def _number(fields: dict[str, Any], name: str, bits: int) -> int:

@@ -12,9 +12,16 @@ from __future__ import annotations
 import hashlib
 import math
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from ledger_service.domain import canonical, errors, ids
 from ledger_service.domain.jobplan import Slug
@@ -100,6 +107,16 @@ class Input(_Strict):
     period_seconds: int = Field(ge=1, le=86_400, alias="periodSeconds")
     min_rows: int = Field(ge=1, alias="minRows")
     max_rows: int = Field(ge=1, le=10_000_000, alias="maxRows")
+
+    @model_validator(mode="after")
+    def _fits_itself(self) -> Self:
+        if len(self.columns) != len(self.units):
+            raise ValueError("each column needs one unit")
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("a column stands twice")
+        if self.min_rows > self.max_rows:
+            raise ValueError("minRows is more than maxRows")
+        return self
 
 
 class DetectorCard(_Strict):
