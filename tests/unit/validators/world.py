@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -110,17 +111,20 @@ def _of(things: dict[Any, bytes], key: Any) -> bytes:
 
 @dataclass
 class Wire:
-    """What the agent sent: every raw transaction, in order, with what the node said."""
+    """What the agent sent, in order; `ever` gathers it over all its lives."""
 
-    ledger: MemoryLedger
+    ledger: Any
+    ever: list[bytes]
     sent: list[bytes] = field(default_factory=list)
-    before: list[Any] = field(default_factory=list)
+    before: list[Callable[[bytes], None]] = field(default_factory=list)
 
     async def send(self, raw: bytes) -> Sent:
         for look in self.before:
             look(raw)
         self.sent.append(raw)
-        return await self.ledger.send(raw)
+        self.ever.append(raw)
+        outcome: Sent = await self.ledger.send(raw)
+        return outcome
 
 
 @dataclass
@@ -147,6 +151,48 @@ class Running:
         return entry["verdict"], entry.get("reason", "")
 
 
+class Killed(BaseException):
+    """The process is gone; nothing in it can catch this."""
+
+
+@dataclass
+class Killer:
+    """Kills at the n-th step; a step is just before and just after each question to the outside."""
+
+    at: int = -1
+    steps: int = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps == self.at:
+            raise Killed
+
+    def over(self, real: Any) -> Any:
+        """Return the port with steps around everything that is awaited."""
+        return Frail(real, self)
+
+
+class Frail:
+    """A port that may be the last thing a process asks."""
+
+    def __init__(self, real: Any, killer: Killer) -> None:
+        self._real = real
+        self._killer = killer
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def asked(*arguments: Any) -> Any:
+            self._killer.step()
+            answer = await found(*arguments)
+            self._killer.step()
+            return answer
+
+        return asked
+
+
 class World:
     """Three organisations, of which we are the second; time stands still until told."""
 
@@ -156,6 +202,8 @@ class World:
         self.clock = FakeClock()
         self.ledger = MemoryLedger(clock=self.clock, finality_depth=depth)
         self.service = Service()
+        self.killer = Killer()
+        self.sent: list[bytes] = []
         self.staged: dict[str, bytes] = {}
         self.policy = Policy()
         self.key = "verdict 2"
@@ -299,7 +347,9 @@ class World:
             book.close()
 
     def _join(self, book: Book, home: Path) -> Running:
-        ledger, clock, wire = self.ledger, self.clock, Wire(self.ledger)
+        ledger, clock = self.killer.over(self.ledger), self.clock
+        wire = Wire(ledger, self.sent)
+        service = self.killer.over(self.service)
         registry, kept, desk = Registry(ledger, clock), Kept(home / "kept"), Desk(home / "desk")
         kept.tidy()
         signer = MemorySigner(self.key)
@@ -307,7 +357,7 @@ class World:
         checker = Checker(
             domain=ledger.orders,
             registry=registry,
-            source=self.service,
+            source=service,
             kept=kept,
             models=self.models,
             clock=clock,
@@ -318,7 +368,7 @@ class World:
             ledger=ledger,
             registry=registry,
             checker=checker,
-            source=self.service,
+            source=service,
             pen=pen,
             book=book,
             policy=self.policy,
@@ -330,7 +380,7 @@ class World:
             accounts=accounts,
             pen=pen,
             ledger=ledger,
-            source=self.service,
+            source=service,
             book=book,
             desk=desk,
             policy=self.policy,
