@@ -92,7 +92,7 @@ class World:
         self.ledger.add_detector(DETECTOR)
         self.ledger.add_device(asset, self.gateway.id)
 
-    async def vote(self, order: Order, number: int, call: Call) -> None:
+    async def vote(self, number: int, call: Call) -> None:
         """Let an organisation's key send a call."""
         signer = MemorySigner(f"verdict {number}")
         waiting = sum(1 for tx in self.ledger._pool.values() if tx.signer == signer.address)
@@ -104,11 +104,11 @@ class World:
         for number in numbers or (1, 2, 3):
             digest = result_of(order, number).digest()
             call = Approve((order.content,), (number - 1,), (digest,))
-            await self.vote(order, number, call)
+            await self.vote(number, call)
 
     async def refuse(self, order: Order, number: int, reason: int = 7) -> None:
         """Let an organisation refuse."""
-        await self.vote(order, number, Refuse(order.content, number - 1, reason, bytes(32)))
+        await self.vote(number, Refuse(order.content, number - 1, reason, bytes(32)))
 
     def proposed(self) -> list[ids.OrderId]:
         """Return every order that is on the chain, whatever became of it."""

@@ -113,7 +113,7 @@ async def test_the_end_of_the_work_is_taken_in_too(site: Site) -> None:
     packed = site.world.gateway.pack()
     order = await site.validate(packed)
 
-    await site.world.vote(order, 1, Complete(order.content, Outcome.CURED, bytes(32)))
+    await site.world.vote(1, Complete(order.content, Outcome.CURED, bytes(32)))
     await site.world.ledger.mine()
     await site.take_in()
 

@@ -28,7 +28,7 @@ async def completed(site: Site) -> Order:
     order = await site.propose(packed)
     await site.world.approve(order)
     await site.world.ledger.mine()
-    await site.world.vote(order, 1, Complete(order.content, Outcome.CURED, bytes(32)))
+    await site.world.vote(1, Complete(order.content, Outcome.CURED, bytes(32)))
     await site.world.ledger.mine()
     await site.take_in()
     return order

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from tests.integration.api.http import Api
+
+
+async def test_a_process_that_serves_is_live_and_ready_when_its_chain_answers(api: Api) -> None:
+    live, ready = await api.get("/health/live", None), await api.get("/health/ready", None)
+
+    assert live.json() == {"status": "live"}
+    assert ready.json() == {"status": "ready", "head": 0, "lag": 1}
+
+
+async def test_without_a_chain_it_is_live_but_not_ready_and_still_measured(api: Api) -> None:
+    api.world.ledger.down = True
+
+    live, ready = await api.get("/health/live", None), await api.get("/health/ready", None)
+    metrics = (await api.get("/metrics", None)).text
+
+    assert live.status_code == 200
+    assert (ready.status_code, ready.json()["code"]) == (503, "CH01")
+    assert "Retry-After" in ready.headers
+    assert "mol_chain_up 0.0" in metrics
+    assert "mol_follow_lag_blocks NaN" in metrics
+
+
+async def test_figures_say_what_waits_where(api: Api) -> None:
+    packed = api.world.gateway.pack()
+    await api.post(packed)
+    assert "mol_backlog 1.0" in (await api.get("/metrics", None)).text
+
+    await api.site.validate(packed)
+
+    metrics = await api.get("/metrics", None)
+    assert metrics.headers["Content-Type"].startswith("text/plain")
+    assert "mol_backlog 0.0" in metrics.text
+    assert 'mol_outbox_rows{destination="erp",state="done"} 1.0' in metrics.text
+    assert "mol_chain_up 1.0" in metrics.text
+    assert "mol_follow_lag_blocks 0.0" in metrics.text
