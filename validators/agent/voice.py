@@ -42,6 +42,6 @@ def load(fields: dict[str, Any]) -> Spoken:
                 return Complete(
                     content, Outcome(fields["outcome"]), ids.parse32(fields["closeOut"])
                 )
-    except (KeyError, TypeError, ValueError, errors.UnknownField) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError, errors.UnknownField) as exc:
         raise errors.BrokenLog("Not a call.", cause=repr(exc)) from exc
     raise errors.BrokenLog("Not a call.", found=fields["say"])

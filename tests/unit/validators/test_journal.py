@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Approve, Complete, Refuse
+from ledger_service.domain.lifecycle import Outcome
+from ledger_service.domain.order import Content
+from tests.unit.validators.world import World
+from validators.agent import voice
+from validators.journal import file
+from validators.journal.book import Book, ReadBook
+from validators.journal.file import FILE_NAME, Journal
+
+
+def cursor(number: int) -> dict[str, object]:
+    return {"kind": "feed", "next": number}
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    book = Book(tmp_path / "new" / "folder")
+    book.write(cursor(1), cursor(2))
+    book.write({"kind": "of a later version"})
+    book.close()
+
+    assert ReadBook(tmp_path / "new" / "folder").memory.feed == 2
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"kind":"feed","next":9}', b"\x00\xff"])
+def test_a_torn_last_line_is_cut_off_and_writing_goes_on(tmp_path: Path, torn: bytes) -> None:
+    book = Book(tmp_path)
+    book.write(cursor(1))
+    book.close()
+    with (tmp_path / FILE_NAME).open("ab") as raw:
+        raw.write(torn)
+
+    assert ReadBook(tmp_path).memory.feed == 1
+    book = Book(tmp_path)
+    book.write(cursor(3))
+    book.close()
+    assert ReadBook(tmp_path).memory.feed == 3
+
+
+def test_a_torn_line_longer_than_a_read_is_cut_off_too(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b'{"kind":"feed","next":1}\n' + b"x" * 200_000)
+
+    Journal(tmp_path).close()
+
+    assert (tmp_path / FILE_NAME).read_bytes() == b'{"kind":"feed","next":1}\n'
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b"5\n"])
+def test_a_whole_line_that_is_no_entry_stops_the_agent_with_its_place(
+    tmp_path: Path, line: bytes
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b'{"kind":"feed","next":1}\n' + line)
+
+    with pytest.raises(errors.BrokenLog, match="line 2"):
+        ReadBook(tmp_path)
+
+
+def test_a_second_agent_in_the_same_folder_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    with pytest.raises(errors.InUse):
+        Book(tmp_path)
+    reader = ReadBook(tmp_path)
+
+    assert file.is_open(tmp_path)
+    with pytest.raises(errors.InUse):
+        reader.write(cursor(1))
+    book.close()
+    assert not file.is_open(tmp_path)
+    assert not file.is_open(tmp_path / "nowhere")
+
+
+def test_entries_that_belong_together_are_one_line(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    book.write(cursor(1), {"kind": "block", "number": 7})
+    book.close()
+
+    (line,) = (tmp_path / FILE_NAME).read_bytes().splitlines()
+    assert json.loads(line)["kind"] == "together"
+    assert (book.memory.feed, book.memory.block) == (1, 7)
+
+
+@pytest.fixture
+def content(world: World) -> Content:
+    return world.order().content
+
+
+def test_what_may_be_signed_is_read_again_from_its_json(content: Content) -> None:
+    spoken: list[voice.Spoken] = [
+        Approve((content,), (1,), (ids.ResultDigest(bytes(32)),)),
+        Refuse(content, 1, 7, b"\x01" * 32),
+        Complete(content, Outcome.FALSE_ALARM, b"\x02" * 32),
+    ]
+
+    assert [voice.load(json.loads(json.dumps(voice.dump(call)))) for call in spoken] == spoken
+    batch = Approve((content, content), (1, 1), (ids.ResultDigest(bytes(32)),) * 2)
+    with pytest.raises(errors.BadAnswer):
+        voice.dump(batch)
+
+
+@pytest.mark.parametrize("fields", [{}, {"say": "approve"}, {"say": "pay", "content": None}])
+def test_what_is_no_call_is_not_signed(fields: dict[str, object]) -> None:
+    with pytest.raises(errors.BrokenLog):
+        voice.load(fields)
+    with pytest.raises(errors.BrokenLog):
+        voice.load({**fields, "content": {}})
+
+
+async def test_no_key_and_no_password_is_in_the_journal_but_every_transaction_is(
+    world: World,
+) -> None:
+    async with world.agent() as us:
+        await us.house.start()
+        await us.agent.consider(world.order())
+
+    text = (world.folder / "agent" / FILE_NAME).read_text(encoding="utf-8")
+    assert world.sent[0].hex() in text
+    assert "password" not in text
+    assert "private" not in text.lower()
+
+
+async def test_a_journal_that_is_lost_is_rebuilt_from_the_chain_and_the_bytes(
+    world: World,
+) -> None:
+    first = world.order(world.claim(seed=1))
+    async with world.agent("one") as before:
+        await before.house.start()
+        await before.agent.consider(first)
+        await world.ledger.mine()
+        await world.propose(first)
+    second = world.order(world.claim(seed=2))
+    async with world.agent("two") as us:
+        await us.house.start()
+
+        assert us.verdict(first) == ("approve", "")
+        assert us.wire.sent == []
+        await us.agent.consider(second)
+        assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
+
+
+async def test_nothing_new_is_judged_before_what_was_said_is_recalled(world: World) -> None:
+    first, second = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    async with world.agent("one") as before:
+        await before.house.start()
+        await before.agent.consider(first)
+        await world.ledger.mine()
+        await world.propose(first)
+    world.service.down = True
+    async with world.agent("two") as us:
+        await us.house.start()
+        await us.agent.consider(second)
+        assert us.wire.sent == []
+        world.service.down = False
+        for _ in range(3):
+            world.clock.advance(seconds=3)
+            await us.house.tend()
+            await us.house.drain()
+
+        assert us.verdict(first) == ("approve", "")
+        assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
