@@ -43,7 +43,7 @@ def test_the_walk_through_a_plant_by_hand_ends_as_the_page_says(tmp_path: Path) 
     said = log.read_text("utf-8", "replace")
     assert code == 0, said[-4000:]
     assert "the order is Completed" in said
-    assert list((tmp_path / "plant/purchase-orders").glob("*.xml")), said[-4000:]
+    assert list((tmp_path / "plant/purchase-orders/orders").glob("*.xml")), said[-4000:]
 
 
 def end(walk: subprocess.Popen[bytes], folder: Path) -> None:
