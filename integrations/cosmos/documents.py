@@ -9,6 +9,9 @@ harm that the HTTP client below sends a PUT again whose connection broke.
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,12 +26,15 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
+from integrations.addresses import checked_url
 from integrations.documents import mapping
 from ledger_service.domain import errors
 from ledger_service.domain.records import Delivery
 
 PARTITION = "/asset"
 TRIES = 4
+#: The service's limit for an item, in bytes.
+LARGEST = 2 * 1024 * 1024
 #: Together below the time that a delivery may take.
 CONNECT_SECONDS, READ_SECONDS = 5, 6
 #: Timeout, gone for now, throttled, retry with.
@@ -55,7 +61,7 @@ class CosmosDocuments:
         *,
         read_seconds: float = READ_SECONDS,
     ) -> None:
-        """Raise ConfigError for a key that is none."""
+        """Raise ConfigError for an address or a key that is none."""
         self._url = url
         self._database = database
         self._name = container
@@ -96,6 +102,8 @@ async def _bring(container: ContainerProxy, payload: Mapping[str, Any]) -> bool:
     document = mapping.merged(present and _own(present), payload)
     if document is None:
         return True
+    if (size := len(json.dumps(document))) > LARGEST:
+        raise errors.DestinationRefused("Too large for an item.", found=size, expected=LARGEST)
     try:
         if present is None:
             await container.create_item(document)
@@ -136,16 +144,21 @@ def _client(url: str, key: str, read_seconds: float) -> CosmosClient:
     By default the asynchronous client sends writes again whose answer was lost, and reports our
     own write as a conflict. Only an account behind TLS tells its regions.
     """
+    return CosmosClient(
+        checked_url(url),
+        _checked_key(key),
+        enable_endpoint_discovery=url.startswith("https://"),
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retry_connect=0,
+        retry_read=0,
+        retry_throttle_total=3,
+    )
+
+
+def _checked_key(key: str) -> str:
     try:
-        return CosmosClient(
-            url,
-            key,
-            enable_endpoint_discovery=url.startswith("https://"),
-            connection_timeout=CONNECT_SECONDS,
-            read_timeout=read_seconds,
-            retry_connect=0,
-            retry_read=0,
-            retry_throttle_total=3,
-        )
-    except (TypeError, ValueError) as exc:
-        raise errors.ConfigError("Cosmos DB cannot be opened with this.", url=url) from exc
+        base64.b64decode(key, validate=True)
+    except binascii.Error as exc:
+        raise errors.ConfigError("The account's key is not base64.") from exc
+    return key

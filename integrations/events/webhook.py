@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import httpx
 import standardwebhooks
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
+from integrations.addresses import checked_url
 from integrations.events import mapping
 from integrations.events.pause import seconds_of
 from ledger_service.domain import errors
@@ -30,14 +30,14 @@ class Webhook:
 
     name = "events"
 
-    def __init__(self, url: str, secret: str, source: str) -> None:
+    def __init__(
+        self, url: str, secret: str, source: str, *, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         """`secret`: base64, as `whsec_...`. Raise ConfigError."""
-        self._url = _checked(url)
+        self._url = checked_url(url)
         self._source = source
         self._signer = _signer(secret)
-        self._client = httpx.AsyncClient(
-            timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
-        )
+        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
         self._quiet_until = 0.0
 
     async def deliver(self, delivery: Delivery) -> dict[str, object]:
@@ -77,13 +77,6 @@ class Webhook:
             self._quiet_until = time.monotonic() + pause
             raise errors.DestinationDown(found=found, url=self._url, retry_after=pause)
         raise errors.DestinationRefused(answer.text[:200], found=found, url=self._url)
-
-
-def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise errors.ConfigError("The webhook's address is no http(s) URL.", found=url)
-    return url
 
 
 def _signer(secret: str) -> standardwebhooks.Webhook:

@@ -4,10 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-UBL=2.1
-UBL_ARTIFACT=com.helger.ubl:ph-ubl21:9.0.2
-UBL_SHA256=e3a98a602f007c5c36ec8cd33b670401911f38a6f5b9cee145fc0b24f6103dcb
-COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
+UBL=build/peers/ubl
+COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
 skip() { echo "peers: $1; $2 will skip" >&2; }
 
@@ -42,20 +40,23 @@ node_modules() {
   fi
 }
 
-# ---- the OASIS schemas of UBL 2.1, out of a Maven artifact; none of it is committed
+# ---- the OASIS schemas of UBL 2.1, out of Maven artifacts; none of them is committed
 ubl_schemas() {
-  local place=build/peers/ubl-$UBL new
-  [ -f "$place/maindoc/UBL-Order-$UBL.xsd" ] && return 0
+  local new
+  cmp -s tests/peers/ubl.sha256 $UBL/.installed && return 0
   command -v mvn >/dev/null || { skip "mvn is not here" "the checks against the UBL schemas"; return 0; }
   mkdir -p build/peers
   new=$(mktemp -d build/peers/ubl.XXXXXX)
-  if mvn -q -B "$COPY" -Dartifact="$UBL_ARTIFACT" -DoutputDirectory="$PWD/$new" >&2 \
-    && echo "$UBL_SHA256  $(echo "$new"/*.jar)" | sha256sum -c --quiet >&2 \
-    && (cd "$new" && ../../../.venv/bin/python -m zipfile -e ./*.jar all) \
-    && mv -T "$new/all/external/schemas/ubl21" "$place"; then :; else
+  if mvn -q -B -Dstyle.color=never -f tests/peers/pom.xml "$COPY" \
+      -DincludeGroupIds=com.helger.ubl,com.helger.xsd -DoutputDirectory="$PWD/$new" >&2 \
+    && (cd "$new" && sha256sum -c --quiet) <tests/peers/ubl.sha256 >&2 \
+    && .venv/bin/python tests/peers/ubl.py "$new"; then
+    cp tests/peers/ubl.sha256 "$new/.installed"
+    rm -rf $UBL && mv -T "$new" $UBL
+  else
     skip "the UBL schemas could not be fetched" "the checks against them"
+    rm -rf "$new"
   fi
-  rm -rf "$new"
 }
 
 # ---- geth 1.13, the last that can seal; built once per machine

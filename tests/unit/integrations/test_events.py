@@ -46,7 +46,9 @@ def test_a_secret_that_is_none_is_found_at_the_start(secret: str) -> None:
         Webhook("https://erp.plant.example/hook", secret, SOURCE)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://plant.example", "https://", "plant.example/hook"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://plant.example", "https://", "plant.example/hook", "http://[::1"]
+)
 def test_an_address_that_is_none_is_found_at_the_start(url: str) -> None:
     with pytest.raises(errors.ConfigError, match="http"):
         Webhook(url, "whsec_c2VjcmV0", SOURCE)
