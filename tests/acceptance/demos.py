@@ -88,7 +88,7 @@ class Ended:
     def results(self) -> dict[str, bytes]:
         """Digest -> result document, as the organisations handed them in."""
         with sqlite3.connect(f"file:{self.service / 'mol.db'}?mode=ro", uri=True) as database:
-            rows = database.execute("SELECT document FROM results").fetchall()
+            rows = database.execute("SELECT document FROM result").fetchall()
         database.close()
         return {result.result_digest(row[0]).hex(): row[0] for row in rows}
 
