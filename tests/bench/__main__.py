@@ -94,7 +94,7 @@ def _run(name: str, options: Options) -> None:
     bench = importlib.import_module(THERE[name])
     results: list[Result] = asyncio.run(bench.measure(options))
     file = report.write(report.make(name, results))
-    report.show(Console(), name, results)
+    report.show(report.output(), name, results)
     options.console.print(f"[dim]written: {file}[/]")
 
 

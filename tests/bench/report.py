@@ -18,6 +18,7 @@ from tests.bench.figures import Result, rounded
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("build/bench")
+WIDTH = 160
 
 
 def make(name: str, results: Sequence[Result]) -> dict[str, Any]:
@@ -47,6 +48,12 @@ def commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return found.stdout.strip()
+
+
+def output() -> Console:
+    """Return standard output, wide enough for the table where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def show(console: Console, name: str, results: Sequence[Result]) -> None:

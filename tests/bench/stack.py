@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,6 +58,13 @@ async def plant_of(options: Options, folder: Path, count: int) -> AsyncIterator[
 async def start_service(running: Plant, part: str) -> None:
     """Start the service (`up`) or one of its parts (`api`) alone, without agents."""
     site, url = running.built.site, running.built.base_url
+    argv = plant.mol(part, "--config", site.config)
+    log = site.logs / "service.log"
+    await running.supervisor.start(Process("service", argv, log, ready=answers(url)))
+
+
+def answers(url: str) -> Callable[[], Awaitable[bool]]:
+    """Return what says whether a server is there."""
 
     async def serves() -> bool:
         try:
@@ -66,9 +73,7 @@ async def start_service(running: Plant, part: str) -> None:
         except httpx.HTTPError:
             return False
 
-    argv = plant.mol(part, "--config", site.config)
-    log = site.logs / "service.log"
-    await running.supervisor.start(Process("service", argv, log, ready=serves))
+    return serves
 
 
 @asynccontextmanager

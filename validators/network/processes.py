@@ -4,6 +4,10 @@ A spec is started the same way the first time and after any death; `ready` says 
 answers, `after_start` does what must come then. For a Clique signer that is: meet a peer, be level
 with all peers that answer, then `miner_start`. Specs of one network are started side by side, for
 `after_start` waits for the others.
+
+Block 1 is left to the signer whose turn it is. The genesis lies in the past, so nobody would wait
+for anybody: several blocks 1 at once can grow into two chains of one difficulty on which each
+signer has just signed, and then no signer may seal, for good.
 """
 
 from __future__ import annotations
@@ -77,7 +81,7 @@ async def begin_sealing(plan: Plan, launch: Launch, restart: bool) -> None:  # n
     started = alive = loop.time()
     while rivals:
         try:
-            if await _level(launch.rpc, rivals):
+            if await _level(launch.rpc, rivals) and await _may_begin(plan, launch):
                 break
             alive = loop.time()
         except errors.NodeUnreachable:
@@ -101,6 +105,12 @@ async def _level(own: str, rivals: Sequence[str]) -> bool:
     found = await asyncio.gather(*(height(r) for r in rivals), return_exceptions=True)
     heights = [number for number in found if isinstance(number, int)]
     return await height(own) >= max(heights, default=0)
+
+
+async def _may_begin(plan: Plan, launch: Launch) -> bool:
+    """Say whether block 1 is there, or is this signer's (EIP-225: the signers in turn, by address)."""
+    signers = sorted(other.address.lower() for other in plan.launches)
+    return launch.address.lower() == signers[1 % len(signers)] or await height(launch.rpc) > 0
 
 
 def _embedded(plan: Plan, launch: Launch) -> list[str]:
