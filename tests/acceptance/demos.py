@@ -73,7 +73,7 @@ class Ended:
     def notes(self) -> list[str]:
         """The order ids that the mailbox holds a note about."""
         messages = (message_from_bytes(f.read_bytes()) for f in self.mailbox.iterdir())
-        return [str(message["X-Maintenance-Order"]).strip() for message in messages]
+        return [str(message["X-Order-Id"]).strip() for message in messages]
 
     @property
     def mailbox(self) -> Path:
