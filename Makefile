@@ -63,8 +63,8 @@ check: setup-dev ## format, lint, types, floors, budgets, docs and artifacts fre
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(PYTEST) -q tests/house
 
-bench: setup-dev ## benchmarks: ONLY=name, CHAIN=clique
-	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) --chain $(CHAIN)
+bench: setup-dev ## benchmarks: ONLY=name, CHAIN=clique|qbft|embedded
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(filter-out file,$(origin CHAIN)),--chain $(CHAIN))
 
 simulate: setup-dev
 	@echo "The deterministic simulator is a later capability: not there yet." >&2; exit 2
