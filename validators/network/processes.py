@@ -5,9 +5,11 @@ answers, `after_start` does what must come then. For a Clique signer that is: me
 with all peers that answer, then `miner_start`. Specs of one network are started side by side, for
 `after_start` waits for the others.
 
-Block 1 is left to the signer whose turn it is. The genesis lies in the past, so nobody would wait
-for anybody: several blocks 1 at once can grow into two chains of one difficulty on which each
-signer has just signed, and then no signer may seal, for good.
+The signers of a new chain begin in the same moment, at a full second. The genesis lies in the past,
+so whose turn it is seals at once, and the others, who add a chance delay to the second that they
+are in, would do so too if much of it were over. Several blocks 1 can grow into two chains of one
+difficulty on which each signer has just signed: then none may seal, for good. Nor can one begin
+before the others: who does not seal yet discards a first block.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,10 +51,27 @@ class ProcessSpec:
 def specs(folder: Path) -> list[ProcessSpec]:
     """Return the processes of a network folder. Raise BadNetwork."""
     plan = Plan.load(folder)
-    return [_spec(plan, launch) for launch in plan.launches]
+    gate = Gate(len(plan.launches))
+    return [_spec(plan, launch, gate) for launch in plan.launches]
 
 
-def _spec(plan: Plan, launch: Launch) -> ProcessSpec:
+class Gate:
+    """Where the signers of a new chain wait for each other."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._open = asyncio.Event()
+
+    async def enter(self) -> None:
+        """Return when all are there, just after a full second. Raise TimeoutError after a minute."""
+        self._missing -= 1
+        if self._missing <= 0:
+            self._open.set()
+        await asyncio.wait_for(self._open.wait(), MEET_SECONDS)
+        await asyncio.sleep(1 - time.time() % 1)
+
+
+def _spec(plan: Plan, launch: Launch, gate: Gate) -> ProcessSpec:
     log_file, ready = plan.log(launch), partial(answers, launch.rpc)
     match plan.software:
         case "embedded":
@@ -66,11 +86,11 @@ def _spec(plan: Plan, launch: Launch) -> ProcessSpec:
             return ProcessSpec(launch.name, argv, log_file, env, ready=ready)
         case "geth":
             argv = geth.command(plan, launch)
-            begin = partial(begin_sealing, plan, launch)
+            begin = partial(begin_sealing, plan, launch, gate)
             return ProcessSpec(launch.name, argv, log_file, ready=ready, after_start=begin)
 
 
-async def begin_sealing(plan: Plan, launch: Launch, restart: bool) -> None:  # noqa: FBT001  a supervisor's hook
+async def begin_sealing(plan: Plan, launch: Launch, gate: Gate, restart: bool) -> None:  # noqa: FBT001  a supervisor's hook
     """Let a signer seal once it is level with its peers. Return at once if it dies meanwhile.
 
     The first time, raise NodeFailed if no peer comes within a minute. Later it waits for as long
@@ -81,7 +101,7 @@ async def begin_sealing(plan: Plan, launch: Launch, restart: bool) -> None:  # n
     started = alive = loop.time()
     while rivals:
         try:
-            if await _level(launch.rpc, rivals) and await _may_begin(plan, launch):
+            if await _level(launch.rpc, rivals):
                 break
             alive = loop.time()
         except errors.NodeUnreachable:
@@ -91,11 +111,18 @@ async def begin_sealing(plan: Plan, launch: Launch, restart: bool) -> None:  # n
         if not restart and loop.time() - started > MEET_SECONDS:
             raise errors.NodeFailed("It finds no peers.", node=launch.name, log=plan.log(launch))
         await asyncio.sleep(POLL_SECONDS)
+    if rivals and not restart and not await height(launch.rpc):
+        try:
+            await gate.enter()
+        except TimeoutError as exc:
+            raise errors.NodeFailed("Not all signers came.", node=launch.name) from exc
     await ask(launch.rpc, "miner_start")
 
 
 async def _level(own: str, rivals: Sequence[str]) -> bool:
     """Say whether a node has a peer, and the height of the highest rival that answers.
+
+    On a new chain: whether it has all rivals as peers.
 
     Raise NodeUnreachable if the node itself does not answer.
     """
@@ -103,14 +130,8 @@ async def _level(own: str, rivals: Sequence[str]) -> bool:
     if not peers:
         return False
     found = await asyncio.gather(*(height(r) for r in rivals), return_exceptions=True)
-    heights = [number for number in found if isinstance(number, int)]
-    return await height(own) >= max(heights, default=0)
-
-
-async def _may_begin(plan: Plan, launch: Launch) -> bool:
-    """Say whether block 1 is there, or is this signer's (EIP-225: the signers in turn, by address)."""
-    signers = sorted(other.address.lower() for other in plan.launches)
-    return launch.address.lower() == signers[1 % len(signers)] or await height(launch.rpc) > 0
+    highest = max((number for number in found if isinstance(number, int)), default=0)
+    return await height(own) >= highest and (highest > 0 or peers >= len(rivals))
 
 
 def _embedded(plan: Plan, launch: Launch) -> list[str]:
