@@ -4,8 +4,11 @@
       InvalidEvidence   422  EV..  the bytes or the statement cannot be accepted as they are
       Conflict          409  CF..  right in itself, but something else was first
       NotFound          404  NF..
-      Denied        401/403  AU..  who asks may not
-      Limited  413/415/429   LM..  too large, too much at once, not a kind that is read
+      Unauthenticated   401  AU..  who asks may not
+      Forbidden         403  AU..
+      TooLarge          413  LM..  too large, too much at once, or of a kind that is not read
+      BacklogFull       429  LM..
+      UnsupportedMedia  415  LM..
       ChainError        503  CH..  the chain or a node of it
       StorageError      503  ST..  bytes could not be stored or read
       RelayError          -  RL..  a destination
@@ -239,49 +242,35 @@ class NotFound(LedgerError):
     status = 404
 
 
-class Denied(LedgerError):
-    """Who asks may not."""
-
-    code = "AU00"
-    status = 403
-
-
-class Unauthenticated(Denied):
+class Unauthenticated(LedgerError):
     """A bearer token is needed and none that is valid was given."""
 
     code = "AU01"
     status = 401
 
 
-class Forbidden(Denied):
+class Forbidden(LedgerError):
     """The token's role does not allow this call."""
 
     code = "AU02"
     status = 403
 
 
-class Limited(LedgerError):
-    """More was asked for than is served."""
-
-    code = "LM00"
-    status = 413
-
-
-class TooLarge(Limited):
+class TooLarge(LedgerError):
     """The body, a part of it, or the statement is larger than the limit."""
 
     code = "LM01"
     status = 413
 
 
-class BacklogFull(Limited):
+class BacklogFull(LedgerError):
     """Too much evidence waits to be anchored; try again later."""
 
     code = "LM02"
     status = 429
 
 
-class UnsupportedMedia(Limited):
+class UnsupportedMedia(LedgerError):
     """The content type or content encoding is not one that this call reads."""
 
     code = "LM03"
