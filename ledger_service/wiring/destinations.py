@@ -54,8 +54,9 @@ def _notifications(settings: config.Settings, section: config.Notifications) -> 
     from integrations.notifications import MaildirNotes, SmtpNotes  # noqa: PLC0415  on demand
 
     recipient = recipients(settings, section)
+    link = f"{settings.base_url}/v1/orders/{{order}}"
     if section.kind == "maildir":
-        return MaildirNotes(settings.path(section.path), section.sender, recipient)
+        return MaildirNotes(settings.path(section.path), section.sender, recipient, link=link)
     password = secret(settings, section.password_file) if section.password_file else ""
     return SmtpNotes(
         host=section.host,
@@ -65,6 +66,7 @@ def _notifications(settings: config.Settings, section: config.Notifications) -> 
         user=section.user,
         password=password,
         tls=section.tls,
+        link=link,
     )
 
 

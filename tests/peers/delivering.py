@@ -15,7 +15,7 @@ from integrations.events import EventsFile
 from integrations.notifications import MaildirNotes
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.records import Delivery
-from ledger_service.wiring.destinations import Closable
+from ledger_service.ports import Destination
 from tests.peers.deliveries import told
 
 ORDERS = 12
@@ -33,7 +33,7 @@ def plan() -> list[Delivery]:
     ]
 
 
-def destinations(folder: Path) -> dict[str, Closable]:
+def destinations(folder: Path) -> dict[str, Destination]:
     """Return the four, below one folder."""
     return {
         "documents": FolderDocuments(folder / "documents"),
