@@ -11,7 +11,7 @@ from typing import Any
 
 from ledger_service.chain import binding
 from ledger_service.chain.keys import LocalSigner
-from ledger_service.chain.rpc import Node, RpcFailed
+from ledger_service.chain.rpc import Node, RpcFailed, octets, quantity
 from ledger_service.chain.settings import ChainSettings
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Unsigned
@@ -41,13 +41,13 @@ class Account:
     async def read(self, to: ids.Address, data: bytes) -> bytes:
         """Call a view; return the raw result."""
         request = {"to": ids.checksum(to), "data": "0x" + data.hex()}
-        return bytes.fromhex((await self.ask("eth_call", request, "latest"))[2:])
+        return octets(await self.ask("eth_call", request, "latest"))
 
     async def nonce(self) -> int:
         """Return the next nonce."""
         if self._nonce is None:
             address = ids.checksum(self.signer.address)
-            self._nonce = int(await self.ask("eth_getTransactionCount", address, "latest"), 16)
+            self._nonce = quantity(await self.ask("eth_getTransactionCount", address, "latest"))
         return self._nonce
 
     async def send(
@@ -107,7 +107,7 @@ class Account:
             request["to"] = ids.checksum(to)
         try:
             # A vote that completes a motion costs more than one that does not: leave room.
-            return int(await self.ask("eth_estimateGas", request), 16) * 3 // 2 + 50_000
+            return quantity(await self.ask("eth_estimateGas", request)) * 3 // 2 + 50_000
         except RpcFailed as exc:
             if exc.error.data is None:
                 raise

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from contracts.load import load
 from ledger_service.chain import binding, failures, heads, proofs
 from ledger_service.chain.registry import Registry
-from ledger_service.chain.rpc import Node, RpcFailed
+from ledger_service.chain.rpc import Node, RpcFailed, octets, quantity
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Receipt, Sent, Unsigned
@@ -35,6 +36,7 @@ class ChainLedger(Registry):
         self._nodes = [Node(url) for url in settings.rpc]
         self._best = 0
         self._return_at = 0.0
+        self._ours: set[int] = set()
         self._sending: set[asyncio.Task[Sent]] = set()
 
     async def check(self) -> None:
@@ -49,34 +51,56 @@ class ChainLedger(Registry):
         if wrong or len(failed) == len(self._nodes):
             raise (wrong or failed)[0]
 
-    async def _check_node(self, node: Node) -> None:
+    async def _check_chain(self, node: Node) -> None:
         expected = (self.deployment.chain_id, self.deployment.genesis)
-        chain_id = int(await node.call("eth_chainId"), 16)
+        chain_id = quantity(await node.call("eth_chainId"))
         genesis = _block(await node.call("eth_getBlockByNumber", "0x0", False))
         if (chain_id, genesis.hash if genesis else b"") != expected:
             raise errors.WrongChain(node=node.url, found=chain_id, expected=expected[0])
+
+    async def _check_node(self, node: Node) -> None:
+        await self._check_chain(node)
         for name, address in (
             ("Consortium", self.deployment.consortium),
             ("MaintenanceOrders", self.deployment.orders),
         ):
-            code = await node.call("eth_getCode", ids.checksum(address), "latest")
-            if not load(name).matches(bytes.fromhex(code[2:])):
+            code = octets(await node.call("eth_getCode", ids.checksum(address), "latest"))
+            if not load(name).matches(code):
                 raise errors.WrongChain(
                     "Other code than this version's.", node=node.url, contract=name
                 )
 
     async def ask(self, method: str, *parameters: Any) -> Any:
-        """Ask our own node, the first; another one while it is away. Raise NodeUnreachable."""
-        last: errors.ChainError | None = None
+        """Ask our own node, the first; another one while it is away.
+
+        Raise WrongChain if one serves another chain and none serves ours, else NodeUnreachable.
+        """
+        failed: list[errors.ChainError] = []
         for index in self._turns():
             try:
-                answer = await self._nodes[index].call(method, *parameters)
-            except (errors.NodeUnreachable, errors.BadAnswer) as exc:
-                last = exc
+                answer = await self._call(index, method, *parameters)
+            except (errors.NodeUnreachable, errors.BadAnswer, errors.WrongChain) as exc:
+                failed.append(exc)
                 continue
             self._settle_on(index)
             return answer
-        raise errors.NodeUnreachable(tried=len(self._nodes)) from last
+        wrong = next((exc for exc in failed if isinstance(exc, errors.WrongChain)), None)
+        raise wrong or errors.NodeUnreachable(tried=len(self._nodes)) from failed[-1]
+
+    async def _call(self, index: int, method: str, *parameters: Any) -> Any:
+        """Ask a node; first, each time that it comes back, which chain it serves.
+
+        It may have been away at the start, or come back with another data folder.
+        """
+        node = self._nodes[index]
+        try:
+            if index not in self._ours:
+                await self._check_chain(node)
+                self._ours.add(index)
+            return await node.call(method, *parameters)
+        except errors.NodeUnreachable:
+            self._ours.discard(index)
+            raise
 
     def _turns(self) -> list[int]:
         """Return the nodes in the order to ask: the one that answered last, the first again in time."""
@@ -108,8 +132,14 @@ class ChainLedger(Registry):
         logs = await self.ask("eth_getLogs", wanted)
         if not isinstance(logs, list):
             raise errors.BadAnswer("No logs.", found=repr(logs)[:80])
-        found = [binding.fact_of(log) for log in logs if not log.get("removed")]
-        return sorted((fact for fact in found if fact), key=lambda fact: fact.place.id)
+        try:
+            read = [binding.fact_of(item) for item in logs if not item.get("removed")]
+        except proofs.MALFORMED as exc:
+            raise errors.BadAnswer("Not the logs of this contract.", cause=repr(exc)[:80]) from exc
+        found = [fact for fact in read if fact is not None]
+        if any(fact.place.block_hash != block.hash for fact in found):
+            raise errors.BadAnswer("Logs of another block.", expected=block.hash.hex())
+        return sorted(found, key=lambda fact: fact.place.id)
 
     def heads(self) -> AsyncIterator[Block]:
         """Yield new heads as they come; never ends."""
@@ -118,7 +148,7 @@ class ChainLedger(Registry):
     async def nonce(self, address: ids.Address) -> int:
         """Return how many transactions of this key are mined."""
         answer = await self.ask("eth_getTransactionCount", ids.checksum(address), "latest")
-        return int(answer, 16)
+        return quantity(answer)
 
     async def simulate(self, call: Call, sender: ids.Address) -> None:
         """Try the call on the newest state. Raise CallReverted."""
@@ -150,7 +180,7 @@ class ChainLedger(Registry):
 
         Every node, because gossip alone costs a block now and then.
         """
-        tasks = [asyncio.create_task(self._send_to(node, raw)) for node in self._nodes]
+        tasks = [asyncio.create_task(self._send_to(at, raw)) for at in range(len(self._nodes))]
         for task in tasks:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -164,9 +194,9 @@ class ChainLedger(Registry):
     async def receipt(self, transaction: ids.TxHash) -> Receipt | None:
         """Return the receipt if it is on the canonical chain."""
         answer = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
-        if not answer or answer.get("blockNumber") is None:
-            return None
         receipt = _receipt(answer)
+        if receipt is None:
+            return None
         # A node that saw an orphan may still serve its receipts: the block must be the one at its height.
         block = await self.block(receipt.block)
         return receipt if block is not None and block.hash == receipt.block_hash else None
@@ -175,13 +205,19 @@ class ChainLedger(Registry):
         """Take and verify the proofs of an order at a block; None where no node keeps the state.
 
         Each node is asked until one proves it: some keep less state than others, and one may lie.
+        Raise NodeUnreachable if none answers: then it is not known whether one keeps it.
         """
+        away = 0
         for index in self._turns():
-            node = self._nodes[index]
+            ask = partial(self._call, index)
             try:
-                return await proofs.capture(node.call, self.deployment.orders, order, block)
+                return await proofs.capture(ask, self.deployment.orders, order, block)
+            except errors.NodeUnreachable:
+                away += 1
             except errors.ChainError:
                 continue
+        if away == len(self._nodes):
+            raise errors.NodeUnreachable(tried=away)
         return None
 
     async def close(self) -> None:
@@ -191,9 +227,9 @@ class ChainLedger(Registry):
         await asyncio.gather(*self._sending, return_exceptions=True)
         await asyncio.gather(*(node.close() for node in self._nodes))
 
-    async def _send_to(self, node: Node, raw: bytes) -> Sent:
+    async def _send_to(self, index: int, raw: bytes) -> Sent:
         try:
-            await node.call("eth_sendRawTransaction", "0x" + raw.hex())
+            await self._call(index, "eth_sendRawTransaction", "0x" + raw.hex())
         except RpcFailed as exc:
             return failures.outcome_of(exc.error)
         except errors.ChainError:
@@ -215,11 +251,16 @@ def _block(fields: Any) -> Block | None:
         raise errors.BadAnswer("Not a block.", cause=repr(exc)) from exc
 
 
-def _receipt(fields: dict[str, Any]) -> Receipt:
-    return Receipt(
-        hash=ids.TxHash(bytes.fromhex(fields["transactionHash"][2:])),
-        block=int(fields["blockNumber"], 16),
-        block_hash=ids.BlockHash(bytes.fromhex(fields["blockHash"][2:])),
-        succeeded=int(fields["status"], 16) == 1,
-        gas_used=int(fields["gasUsed"], 16),
-    )
+def _receipt(fields: Any) -> Receipt | None:
+    try:
+        if not fields or fields.get("blockNumber") is None:
+            return None
+        return Receipt(
+            hash=ids.TxHash(octets(fields["transactionHash"])),
+            block=quantity(fields["blockNumber"]),
+            block_hash=ids.BlockHash(octets(fields["blockHash"])),
+            succeeded=quantity(fields["status"]) == 1,
+            gas_used=quantity(fields["gasUsed"]),
+        )
+    except (KeyError, AttributeError) as exc:
+        raise errors.BadAnswer("Not a receipt.", cause=repr(exc)) from exc

@@ -20,6 +20,9 @@ SUBSCRIBE = json.dumps(
 )
 OPEN_SECONDS = 5
 MIN_POLL_SECONDS = 0.05
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+#: What a source may fail with: it is left for the next one.
+FAILURES = (OSError, WebSocketException, TimeoutError, errors.ChainError)
 
 
 async def follow(
@@ -34,7 +37,7 @@ async def follow(
     silence = max(10 * settings.period, 5.0)
     while True:
         for url in settings.ws:
-            with contextlib.suppress(OSError, WebSocketException, TimeoutError, errors.ChainError):
+            with contextlib.suppress(*FAILURES):
                 async with contextlib.aclosing(_subscribe(url, head, read, silence)) as blocks:
                     async for block in blocks:
                         yield block
@@ -51,12 +54,14 @@ async def _subscribe(
 ) -> AsyncGenerator[Block]:
     """Yield heads of one node until it is silent for too long or the connection ends."""
     # No proxy of the environment: nodes are named by address, and mostly on this machine.
-    async with connect(url, open_timeout=OPEN_SECONDS, max_size=None, proxy=None) as socket:
+    async with connect(
+        url, open_timeout=OPEN_SECONDS, max_size=MAX_FRAME_BYTES, proxy=None
+    ) as socket:
         await socket.send(SUBSCRIBE)
         while True:
             frame = _frame(await asyncio.wait_for(socket.recv(), silence))
             if frame.get("method") == "eth_subscription":
-                block = read(frame["params"]["result"])
+                block = read(_result(frame))
                 if block is not None:
                     yield block
             elif "error" in frame:
@@ -65,10 +70,17 @@ async def _subscribe(
                 yield await head()
 
 
+def _result(frame: dict[str, Any]) -> Any:
+    parameters = frame.get("params")
+    if not isinstance(parameters, dict) or "result" not in parameters:
+        raise errors.BadAnswer("Not a notification.", found=str(frame)[:80])
+    return parameters["result"]
+
+
 def _frame(text: str | bytes) -> dict[str, Any]:
     try:
         frame = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise errors.BadAnswer("Not a frame.", found=repr(text[:80])) from exc
     if not isinstance(frame, dict):
         raise errors.BadAnswer("Not a frame.", found=repr(text[:80]))

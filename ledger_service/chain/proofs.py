@@ -19,12 +19,30 @@ from ledger_service.domain.headers import Header
 
 Ask = Callable[..., Awaitable[Any]]
 METHOD_NOT_FOUND = -32601
+#: How an answer of another shape shows: fields that are missing, of another type, or no hex.
+MALFORMED = (
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    rlp.exceptions.RLPException,
+)
 
 
 async def capture(
     ask: Ask, contract: ids.Address, order: ids.OrderId, block: facts.Block
 ) -> facts.CapturedProof:
-    """Take the proofs of an order at a block and verify them. Raise BadProof, RpcFailed."""
+    """Take the proofs of an order at a block and verify them. Raise BadProof, BadAnswer, RpcFailed."""
+    try:
+        return await _capture(ask, contract, order, block)
+    except MALFORMED as exc:
+        raise errors.BadAnswer("Not what was asked for.", cause=repr(exc)[:120]) from exc
+
+
+async def _capture(
+    ask: Ask, contract: ids.Address, order: ids.OrderId, block: facts.Block
+) -> facts.CapturedProof:
     fields = await ask("eth_getBlockByNumber", hex(block.number), False)
     if not isinstance(fields, dict):
         raise errors.BadAnswer("No such block.", found=block.number)
@@ -125,7 +143,8 @@ def encode_receipt(receipt: Mapping[str, Any]) -> bytes:
 
 
 def _concerns(log: Mapping[str, Any], contract: ids.Address, order: ids.OrderId) -> bool:
-    return _bytes(log["address"]) == contract and _bytes(log["topics"][1]) == order
+    about = [_bytes(topic) for topic in log["topics"][1:2]]
+    return _bytes(log["address"]) == contract and about == [order]
 
 
 def _nodes(proof: list[str]) -> list[bytes]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ledger_service.chain import binding
 from ledger_service.chain.abi import Function
+from ledger_service.chain.rpc import octets
 from ledger_service.chain.settings import Deployment
-from ledger_service.domain import errors, ids
+from ledger_service.domain import ids
 from ledger_service.domain.facts import OrderWord, Organisation, Version
 
 LIVE = 1
@@ -112,7 +113,4 @@ class Registry(ABC):
 
     async def _read(self, to: ids.Address, function: Function, *arguments: Any) -> tuple[Any, ...]:
         request = {"to": ids.checksum(to), "data": "0x" + function.encode(*arguments).hex()}
-        answer = await self.ask("eth_call", request, "latest")
-        if not isinstance(answer, str):
-            raise errors.BadAnswer("No result.", found=repr(answer))
-        return function.decode(bytes.fromhex(answer[2:]))
+        return function.decode(octets(await self.ask("eth_call", request, "latest")))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from eth_typing import URI
 from web3 import AsyncHTTPProvider
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
@@ -17,6 +18,11 @@ from web3.types import RPCEndpoint
 from ledger_service.domain import errors
 
 TIMEOUT_SECONDS = 10
+#: The receipts of a full block are some megabytes; beyond this an answer is read no further.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+READ_BYTES = 256 * 1024
+#: geth's answer, some seconds after its start, where it will say null: it does not know it (yet).
+INDEXING = "transaction indexing is in progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,28 @@ class RpcFailed(errors.ChainError):
         super().__init__(found=f"{error.code} {error.message[:200]}", method=method)
 
 
+class _Provider(AsyncHTTPProvider):
+    """web3's provider, but for one thing: it reads no answer without an end."""
+
+    async def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
+        del method
+        uri = URI(str(self.endpoint_uri))
+        session = await self._request_session_manager.async_cache_and_return_session(uri)
+        answer = bytearray()
+        async with session.post(uri, data=request_data, **self.get_request_kwargs()) as response:
+            async for piece in response.content.iter_chunked(READ_BYTES):
+                answer += piece
+                if len(answer) > MAX_ANSWER_BYTES:
+                    raise errors.BadAnswer("It has no end.", found=uri, limit=MAX_ANSWER_BYTES)
+        return bytes(answer)
+
+
 class Node:
     """One node, by its HTTP address."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._provider = AsyncHTTPProvider(
+        self._provider = _Provider(
             url,
             request_kwargs={"timeout": aiohttp.ClientTimeout(TIMEOUT_SECONDS)},
             # Repeating is the caller's decision: it knows what may be repeated, and other nodes.
@@ -57,13 +79,18 @@ class Node:
             answer: Any = await self._provider.make_request(RPCEndpoint(method), list(parameters))
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise errors.NodeUnreachable(found=self.url, cause=repr(exc)[:120]) from exc
-        except (Web3Exception, ValueError) as exc:
+        except (Web3Exception, ValueError, RecursionError) as exc:
             raise errors.BadAnswer(found=self.url, cause=repr(exc)[:120]) from exc
         if not isinstance(answer, dict):
             raise errors.BadAnswer(found=self.url, cause=repr(answer)[:120])
         if "error" in answer and answer["error"] is not None:
-            raise RpcFailed(_error(answer["error"]), method)
-        return answer.get("result")
+            error = _error(answer["error"])
+            if INDEXING in error.message:
+                return None
+            raise RpcFailed(error, method)
+        if "result" not in answer:
+            raise errors.BadAnswer("Neither result nor error.", found=self.url)
+        return answer["result"]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -73,4 +100,22 @@ class Node:
 def _error(fields: Any) -> RpcError:
     if not isinstance(fields, dict):
         return RpcError(0, str(fields))
-    return RpcError(int(fields.get("code", 0)), str(fields.get("message", "")), fields.get("data"))
+    code = fields.get("code")
+    known = code if isinstance(code, int) else 0
+    return RpcError(known, str(fields.get("message", "")), fields.get("data"))
+
+
+def quantity(answer: Any) -> int:
+    """Read a number (`0x1f`). Raise BadAnswer; null among others, which Besu says of unknown blocks."""
+    try:
+        return int(answer, 16)
+    except (TypeError, ValueError) as exc:
+        raise errors.BadAnswer("Not a quantity.", found=repr(answer)[:80]) from exc
+
+
+def octets(answer: Any) -> bytes:
+    """Read bytes (`0x..`). Raise BadAnswer."""
+    try:
+        return bytes.fromhex(answer[2:])
+    except (TypeError, ValueError) as exc:
+        raise errors.BadAnswer("Not data.", found=repr(answer)[:80]) from exc
