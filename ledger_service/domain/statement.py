@@ -139,12 +139,16 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+@cache
+def _ecma(pattern: str) -> re.Pattern[str]:
+    """Compile as ECMA 262 means it: `$` is the end; Python's also matches before a last new line."""
+    return re.compile(re.sub(r"\$$", r"\\Z", pattern))
+
+
 def _pattern(
     _validator: Validator, pattern: str, instance: Any, _schema: Any
 ) -> Iterator[SchemaError]:
-    """Match as ECMA 262 does, where `$` is the end; Python's also matches before a last new line."""
-    whole = re.sub(r"\$$", r"\\Z", pattern)
-    if isinstance(instance, str) and not re.search(whole, instance):
+    if isinstance(instance, str) and not _ecma(pattern).search(instance):
         yield SchemaError(f"{instance[:80]!r} does not match {pattern!r}")
 
 
