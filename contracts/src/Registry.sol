@@ -163,6 +163,8 @@ abstract contract Registry is Keys {
         }
         if (old != 0 && Life(uint8(_terms[old])) == Life.Live) _endVersion(old);
         bytes32 id = versionId(version);
+        // Its predecessor is in its name, so it cannot be there; what the proofs lean on is checked all the same.
+        if (_terms[id] != 0) revert WrongLife(id, Life(uint8(_terms[id])), Life.Unknown);
         _storeSeats(id, version);
         membersOf[id] = _membersIn(version.seats);
         assetOf[id] = version.asset;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Content} from "../../src/Types.sol";
+import {Content, Word} from "../../src/Types.sol";
 import {AnyOrders} from "./AnyOrders.sol";
 
 interface Cheats {
@@ -18,7 +18,7 @@ interface Symbolic {
 /// @notice Formulas are written without branches (`&`, `|`, `imp`): one formula for the solver instead of a path per case.
 /// That terms and asset of a version never change is proven apart (VersionProof); all else that the registry says may change
 /// between steps as it likes.
-abstract contract Step {
+abstract contract Step is AnyOrders {
     Cheats internal constant vm = Cheats(address(uint160(uint256(keccak256("hevm cheat code")))));
     Symbolic internal constant svm = Symbolic(address(uint160(uint256(keccak256("svm cheat code")))));
 
@@ -30,7 +30,6 @@ abstract contract Step {
     uint256 internal constant URGENT = 1 << 2 | 1 << 4 | 1 << 8;
     uint256 internal constant HOLDING = OPEN | APPROVED | 1 << 8 | 1 << 10;
     uint256 internal constant LIVE = 1;
-    uint256 internal constant HORIZON = 90 days;
 
     /// @dev What was there before the call.
     struct Was {
@@ -40,11 +39,8 @@ abstract contract Step {
         uint256 time;
     }
 
-    AnyOrders internal o;
-
     function setUp() public {
-        o = new AnyOrders();
-        svm.enableSymbolicStorage(address(o));
+        svm.enableSymbolicStorage(address(this));
     }
 
     // ---------------------------------------------------------------- small words
@@ -91,22 +87,22 @@ abstract contract Step {
         return (w >> 241) & 1;
     }
 
-    function wordOf(Content memory c) internal view returns (uint256) {
-        return AnyOrdersWord.raw(o, o.idOf(c));
+    function wordOf(Content calldata c) internal view returns (uint256) {
+        return Word.unwrap(word[idOf(c)]);
     }
 
-    function full(Content memory c) internal view returns (uint256) {
+    function full(Content calldata c) internal view returns (uint256) {
         unchecked {
-            return (uint256(1) << uint8(o.terms(c.assetVersion) >> 8)) - 1;
+            return (uint256(1) << uint8(terms[c.assetVersion] >> 8)) - 1;
         }
     }
 
-    function weight(Content memory c) internal pure returns (uint256) {
+    function weight(Content calldata c) internal pure returns (uint256) {
         return uint256(c.cost) + b(c.cost == 0);
     }
 
-    function asset(Content memory c) internal view returns (bytes32) {
-        return o.assets(c.assetVersion);
+    function asset(Content calldata c) internal view returns (bytes32) {
+        return assets[c.assetVersion];
     }
 
     // ---------------------------------------------------------------- the invariant
@@ -118,19 +114,19 @@ abstract contract Step {
     }
 
     /// @dev One live order per evidence of an asset.
-    function single(Content memory c) internal view returns (uint256) {
-        bytes32 id = o.idOf(c);
-        return imp(holds(AnyOrdersWord.raw(o, id)), b(o.latest(asset(c), c.evidence) == id));
+    function single(Content calldata c) internal view returns (uint256) {
+        bytes32 id = idOf(c);
+        return imp(holds(Word.unwrap(word[id])), b(_latest[asset(c)][c.evidence] == id));
     }
 
-    function inv(Content memory c) internal view returns (uint256) {
+    function inv(Content calldata c) internal view returns (uint256) {
         uint256 w = wordOf(c);
         return shape(c, w) & verdicts(w, full(c)) & flags(w) & single(c);
     }
 
     /// @dev Fields stay in their bounds and say what they must.
-    function shape(Content memory c, uint256 w) internal view returns (uint256 ok) {
-        uint256 n = uint8(o.terms(c.assetVersion) >> 8);
+    function shape(Content calldata c, uint256 w) internal view returns (uint256 ok) {
+        uint256 n = uint8(terms[c.assetVersion] >> 8);
         ok = b(n >= 2) & b(n <= 64) & b(st(w) <= 10) & b((yes(w) | no(w)) & ~full(c) == 0);
         ok &= imp(b(st(w) == 0), b(w >> 128 == 0));
         ok &= imp(b(st(w) != 0), b(uint24(w >> 208) == c.attempt) & b(c.attempt != 0));
@@ -160,16 +156,16 @@ abstract contract Step {
     // ---------------------------------------------------------------- before and after
 
     /// @dev x is the order that is called, y any other order, maybe of the same evidence.
-    function pre(Content memory x, Content memory y, uint256 time) internal returns (Was memory was) {
+    function pre(Content calldata x, Content calldata y, uint256 time) internal returns (Was memory was) {
         vm.assume(time > 1 && time < 2 ** 40 - HORIZON);
         vm.warp(time);
-        vm.assume(o.idOf(x) != o.idOf(y));
+        vm.assume(idOf(x) != idOf(y));
         vm.assume(inv(x) & single(y) == 1);
-        was = Was(wordOf(x), wordOf(y), o.counters(x.assetVersion), time);
+        was = Was(wordOf(x), wordOf(y), counters(x.assetVersion), time);
         vm.assume(movedAt(was.x) <= time);
     }
 
-    function post(Content memory x, Content memory y, Was memory was) internal view returns (uint256 now_) {
+    function post(Content calldata x, Content calldata y, Was memory was) internal view returns (uint256 now_) {
         now_ = wordOf(x);
         assert(wordOf(y) == was.y);
         assert(inv(x) & single(y) == 1);
@@ -187,12 +183,12 @@ abstract contract Step {
 
     // ---------------------------------------------------------------- who may
 
-    function standing(Content memory x, address key, uint256 seat) internal view returns (uint256) {
-        return o.standing(x.assetVersion, x.detector, key, seat);
+    function standing(Content calldata x, address key, uint256 seat) internal view returns (uint256) {
+        return standing(x.assetVersion, x.detector, key, seat);
     }
 
     /// @dev The key is the verdict key of the organisation in that seat.
-    function seated(Content memory x, address key, uint256 seat) internal view returns (uint256) {
+    function seated(Content calldata x, address key, uint256 seat) internal view returns (uint256) {
         uint256 s = standing(x, key, seat);
         uint256 organisation = uint8(s >> 152);
         uint256 sits = b(organisation != 0) & b(organisation == uint8(s >> 160)) & b(seat < uint8(s >> 8));
@@ -200,26 +196,19 @@ abstract contract Step {
     }
 
     /// @dev The key is the safety authority's governance key.
-    function authority(Content memory x, address key) internal view returns (uint256) {
+    function authority(Content calldata x, address key) internal view returns (uint256) {
         uint256 s = standing(x, key, 255);
         return b(uint8(s >> 144) == 2) & b(uint8(s >> 152) == uint8(s >> 24)) & b(uint8(s >> 24) != 0);
     }
 
     /// @dev Version and detector live, deadline ahead and near.
-    function grounded(Content memory x, uint256 time) internal view returns (uint256) {
+    function grounded(Content calldata x, uint256 time) internal view returns (uint256) {
         uint256 s = standing(x, address(0), 255);
         return b(uint8(s) == LIVE) & b(uint8(s >> 168) == LIVE) & b(time < x.deadline) & b(x.deadline <= time + HORIZON);
     }
 
     /// @dev Whatever is released is released by organisations that all still belong.
-    function whole(Content memory x, uint256 w, uint256 v) internal view returns (uint256) {
-        return imp(b(st(w) < 3) & among(st(v), APPROVED), b(o.presents(x.assetVersion) == full(x)));
-    }
-}
-
-/// @dev The word as a number.
-library AnyOrdersWord {
-    function raw(AnyOrders o, bytes32 id) internal view returns (uint256) {
-        return uint256(bytes32(abi.encode(o.word(id))));
+    function whole(Content calldata x, uint256 w, uint256 v) internal view returns (uint256) {
+        return imp(b(st(w) < 3) & among(st(v), APPROVED), b(presents[x.assetVersion] == full(x)));
     }
 }
