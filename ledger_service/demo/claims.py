@@ -56,22 +56,18 @@ class Gathered:
 
 
 def simulated(site: Site, count: int, now: datetime) -> Gathered:
-    """Record `count` windows of simulated robots: faults, and last of all one that claims falsely."""
+    """Record `count` robots, a fault each; the last one, if it is not the only one, claims falsely.
+
+    Each is a robot of its own: a fault that looks like another would be the same episode twice.
+    """
     detector = robot.open_shipped()
-    honest = max(count - 1, 1)
     claims = []
-    for index in range(honest):
-        number, fault = divmod(index, len(simulate.FAULTS))
-        name = f"robot-{number + 1}"
-        kind = simulate.FAULTS[fault]
-        folder = _record(site, f"{name}-{kind}", SEED + index, kind, now)
-        claims.append(Claim(kind, _asset(name), "robot", folder, SAMPLES, detector))
-    if count > 1:
-        name = f"robot-{(honest - 1) // len(simulate.FAULTS) + 2}"
-        folder = _record(site, f"{name}-nominal", SEED + honest, None, now)
-        title = "false claim"
-        asset = _asset(name)
-        claims.append(Claim(title, asset, "robot", folder, SAMPLES, detector, "Refused", LIE))
+    for index in range(count):
+        name, honest = f"robot-{index + 1}", index == 0 or index < count - 1
+        fault = simulate.FAULTS[index % len(simulate.FAULTS)] if honest else None
+        folder = _record(site, name, SEED + index, fault, now)
+        claim = Claim(fault or "false claim", _asset(name), "robot", folder, SAMPLES, detector)
+        claims.append(claim if honest else replace(claim, expected="Refused", lie=LIE))
     return Gathered(claims)
 
 
