@@ -24,7 +24,7 @@ async def on_disk(destination: str, work: Callable[[], T]) -> T:
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+def locked(folder: Path, name: str) -> Iterator[None]:
     """Hold a lock of the folder: one writer at a time, over all threads and processes."""
     make_folder(folder)
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
@@ -33,6 +33,14 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def lock_of(key: str) -> str:
+    """Return the lock of a key (its last character is to be evenly spread).
+
+    Several locks let several writers wait for the disk at once.
+    """
+    return f".lock-{key[-1].lower()}"
 
 
 def make_folder(folder: Path) -> None:

@@ -30,7 +30,7 @@ class FolderDocuments:
     def _deliver(self, delivery: Delivery) -> dict[str, object]:
         order = mapping.document_id(delivery.payload)
         path = self._folder / f"{order}.json"
-        with files.locked(self._folder):
+        with files.locked(self._folder, files.lock_of(order)):
             document = mapping.merged(self._read(path), delivery.payload)
             if document is not None:
                 text = json.dumps(document, ensure_ascii=False, indent=2)

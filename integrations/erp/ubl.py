@@ -48,7 +48,7 @@ class UblOrders:
         """Hold nothing open."""
 
     def _deliver(self, purchase: Purchase) -> dict[str, object]:
-        with files.locked(self._folder):
+        with files.locked(self._folder, files.lock_of(purchase.number)):
             if any(self._box.has(_key(purchase, later)) for later in _after(purchase.status)):
                 return {**_reference(purchase), "overtaken": True}
             reference = self._box.put(_key(purchase, purchase.status), self._parcel(purchase))

@@ -39,14 +39,15 @@ class MaildirNotes:
         )
         reference: dict[str, object] = {"channel": "maildir", "id": note["Message-ID"]}
         name = _file_name(delivery)
+        lock = files.lock_of(message.identity(delivery))
         parcel = Parcel(note.as_bytes(), f"new/{name}", {**reference, "file": f"new/{name}"})
-        return await files.on_disk(self.name, lambda: self._put(name, parcel))
+        return await files.on_disk(self.name, lambda: self._put(lock, name, parcel))
 
     async def close(self) -> None:
         """Hold nothing open."""
 
-    def _put(self, name: str, parcel: Parcel) -> dict[str, object]:
-        with files.locked(self._folder):
+    def _put(self, lock: str, name: str, parcel: Parcel) -> dict[str, object]:
+        with files.locked(self._folder, lock):
             for part in ("new", "cur", "tmp"):
                 files.make_folder(self._folder / part)
             return self._box.put(name, parcel)
