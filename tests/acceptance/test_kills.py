@@ -45,11 +45,15 @@ class Killer:
         self._rests: dict[str, float] = {}
         self.killed: Counter[str] = Counter()
 
+    def _able(self) -> list[str]:
+        now = time.monotonic()
+        return [name for name in self._supervisor.names() if self._rests.get(name, 0) <= now]
+
     async def strike(self) -> None:
         await asyncio.sleep(self._rng.uniform(0, MOMENT_SECONDS))
-        now = time.monotonic()
-        able = [name for name in self._supervisor.names() if self._rests.get(name, 0) <= now]
-        name = self._rng.choice(able)
+        while not (able := self._able()):
+            await asyncio.sleep(0.1)
+        name, now = self._rng.choice(able), time.monotonic()
         self._supervisor.kill(name)
         self.killed[name] += 1
         self._rests[name] = now + REST_SECONDS
