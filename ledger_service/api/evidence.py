@@ -57,6 +57,10 @@ BODY = {
                             "files": [{"path": "samples.csv", "content": "dGltZSxzcGVlZAo="}],
                         },
                     },
+                    "statement": {
+                        "summary": "A bare statement, where no signature is required",
+                        "value": {"statement": {"_type": "https://in-toto.io/Statement/v1"}},
+                    },
                     "location": {
                         "summary": "Files in an allowed object store",
                         "value": {
