@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 import time
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -28,7 +29,9 @@ from validators.journal.book import ReadBook
 from validators.journal.memory import Memory
 from validators.rules.case import CannotSay, Refusal, Refused
 from validators.settings import AgentSettings
-from validators.wiring import Parts, open_agent
+
+if TYPE_CHECKING:
+    from validators.wiring import Parts
 
 FAILED = 1
 ANSWER_SECONDS = 15.0
@@ -134,11 +137,18 @@ def status(*, options: Options = HERE) -> int:
     return FAILED if memory.failures else 0
 
 
+def _open(settings: AgentSettings, *, reading: bool = False) -> AbstractAsyncContextManager[Parts]:
+    """Open an agent. What only reads the journal does not wait for a chain client to be imported."""
+    from validators.wiring import open_agent  # noqa: PLC0415
+
+    return open_agent(settings, reading=reading)
+
+
 async def _run(settings: AgentSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_agent(settings) as parts:
+    async with _open(settings) as parts:
         running = asyncio.create_task(parts.house.run())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -173,7 +183,7 @@ def _decide(options: Options, order: str, *, approve: bool, text: str, yes: bool
 async def _hand_over(settings: AgentSettings, order: ids.OrderId, decision: Decision) -> str:
     """Let the running agent sign, or sign here if none runs; return why not, if not."""
     if not file.is_open(settings.home):
-        async with open_agent(settings) as parts:
+        async with _open(settings) as parts:
             await parts.pen.ready()
             await parts.agent.decide(order, decision)
             return _outcome(parts.book.memory, order)
@@ -198,7 +208,7 @@ def _reviewed(settings: AgentSettings, order: ids.OrderId) -> dict[str, Any]:
     """Check a waiting order here and now; return it as it is shown."""
 
     async def review() -> dict[str, Any]:
-        async with open_agent(settings, reading=True) as parts:
+        async with _open(settings, reading=True) as parts:
             try:
                 return _view(parts, await parts.agent.review(order))
             except (Refused, CannotSay) as exc:
