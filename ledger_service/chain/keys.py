@@ -13,9 +13,12 @@ from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 from eth_typing import Hash32
 
+from ledger_service.chain.recursion import keep_safe
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Signed, Unsigned
 from ledger_service.files import write_secret
+
+keep_safe()
 
 # The passwords made here are 256 random bits, so a slow key derivation would protect nothing.
 KDF_ITERATIONS = 1000

@@ -15,12 +15,17 @@ from web3 import AsyncHTTPProvider
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
+from ledger_service.chain.recursion import keep_safe
 from ledger_service.domain import errors
+
+keep_safe()
 
 TIMEOUT_SECONDS = 10
 #: The receipts of a full block are some megabytes; beyond this an answer is read no further.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 READ_BYTES = 256 * 1024
+#: Shorter than any server keeps an idle connection (uvicorn: 5 s), so none is used that just ends.
+KEEP_SECONDS = 2.0
 #: geth's answer, some seconds after its start, where it will say null: it does not know it (yet).
 INDEXING = "transaction indexing is in progress"
 
@@ -46,14 +51,32 @@ class RpcFailed(errors.ChainError):
 
 
 class _Provider(AsyncHTTPProvider):
-    """web3's provider, but for one thing: it reads no answer without an end."""
+    """web3's provider, but for two things: it reads no answer without an end, and it keeps connections.
+
+    web3 opens a connection for each request, behind a lock that it takes in a thread.
+    """
+
+    _session: aiohttp.ClientSession | None = None
+
+    async def disconnect(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+        await super().disconnect()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            connector = aiohttp.TCPConnector(keepalive_timeout=KEEP_SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, raise_for_status=True)
+        return self._session
 
     async def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
         del method
         uri = URI(str(self.endpoint_uri))
-        session = await self._request_session_manager.async_cache_and_return_session(uri)
         answer = bytearray()
-        async with session.post(uri, data=request_data, **self.get_request_kwargs()) as response:
+        async with self._open().post(
+            uri, data=request_data, **self.get_request_kwargs()
+        ) as response:
             async for piece in response.content.iter_chunked(READ_BYTES):
                 answer += piece
                 if len(answer) > MAX_ANSWER_BYTES:

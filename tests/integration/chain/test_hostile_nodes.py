@@ -1,0 +1,319 @@
+"""Nodes that answer wrongly, too much, too late, or for another chain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from eth_abi.abi import encode
+
+from ledger_service.chain import rpc
+from ledger_service.chain.binding import orders_interface
+from ledger_service.chain.client import ChainLedger
+from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.domain import calls, errors, ids
+from ledger_service.domain.calls import Sent
+from ledger_service.domain.facts import Block, Moved
+from tests.conformance import rows as make
+
+CHAIN_ID = 1337
+GENESIS = b"\x07" * 32
+CONTRACT = ids.Address(b"\x0c" * 20)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def block_fields(number: int, name: bytes = b"\x08" * 32) -> dict[str, Any]:
+    return {
+        "number": hex(number),
+        "hash": "0x" + (GENESIS if number == 0 else name).hex(),
+        "parentHash": "0x" + bytes(32).hex(),
+        "timestamp": "0x1",
+    }
+
+
+class Liar:
+    """A node of our chain that answers rightly, but for what `says` has."""
+
+    def __init__(self, **says: Any) -> None:
+        self.says = says
+        self.chain_id = CHAIN_ID
+        self.asked: list[str] = []
+
+    async def serve(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        self.asked.append(asked["method"])
+        return web.json_response(
+            {"jsonrpc": "2.0", "id": asked["id"], "result": self.answer(asked)}
+        )
+
+    def answer(self, asked: dict[str, Any]) -> Any:
+        method = asked["method"]
+        if method in self.says:
+            return self.says[method]
+        match method:
+            case "eth_chainId":
+                return hex(self.chain_id)
+            case "eth_getBlockByNumber":
+                height = asked["params"][0]
+                return block_fields(9 if height == "latest" else int(height, 16))
+        return "0x1"
+
+
+@asynccontextmanager
+async def serving(*handlers: Handler) -> AsyncIterator[ChainLedger]:
+    """Serve each handler as a node; yield a client of them, in this order."""
+    app = web.Application()
+    for number, handler in enumerate(handlers):
+        app.router.add_route("*", f"/{number}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    urls = [f"http://127.0.0.1:{port}/{number}" for number in range(len(handlers))]
+    settings = ChainSettings("qbft", CHAIN_ID, tuple(urls), (), 0, 0.1, (("gasPrice", 0),))
+    deployment = Deployment(CHAIN_ID, GENESIS, ids.Address(bytes(20)), CONTRACT, 1)
+    ledger = ChainLedger(settings, deployment)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+        await runner.cleanup()
+
+
+def body(text: str | bytes, *, status: int = 200) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=text, status=status, content_type="application/json")
+
+    return answer
+
+
+def deep() -> bytes:
+    return b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"no json",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"jsonrpc":"2.0","id":1}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"error":"text"}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":null}}',
+        deep(),
+    ],
+    ids=lambda text: repr(text[:24]),
+)
+async def test_an_answer_of_another_shape_has_a_name(text: bytes) -> None:
+    async with serving(body(text)) as ledger:
+        with pytest.raises(errors.ChainError):
+            await ledger.head()
+        with pytest.raises(errors.ChainError):
+            await ledger.nonce(make.SIGNER)
+        assert await ledger.send(b"\x02raw") in {Sent.RETRY, Sent.REFUSED}
+
+
+@pytest.mark.parametrize("module", ["rpc", "keys", "client"])
+def test_json_that_is_too_deep_raises_where_the_chain_is_imported(module: str) -> None:
+    """Packages below lift the recursion limit so far that the parser would end the process."""
+    program = f"""
+import json
+import ledger_service.chain.{module}
+try:
+    json.loads("[" * 10**6)
+except RecursionError:
+    print("raised")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "raised\n")
+
+
+WRONG: list[Any] = [None, [], {}, "0xzz", "text", 7, {"hash": 1}, [[]], ["0x"], [None], "0x00"]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+async def test_a_result_of_another_shape_has_a_name(wrong: Any) -> None:
+    """Each question either gets a value of its type, or raises a ChainError: never anything else."""
+    block = Block(9, ids.BlockHash(b"\x08" * 32), ids.BlockHash(bytes(32)), 1)
+    order = ids.OrderId(bytes(32))
+    names = ("eth_call", "eth_getLogs", "eth_getTransactionCount", "eth_getTransactionReceipt")
+    says = dict.fromkeys((*names, "eth_getProof", "eth_getBlockReceipts"), wrong)
+    async with serving(Liar(**says).serve) as ledger:
+        questions: list[Callable[[], Awaitable[Any]]] = [
+            lambda: ledger.nonce(make.SIGNER),
+            lambda: ledger.facts(block),
+            lambda: ledger.receipt(ids.TxHash(bytes(32))),
+            lambda: ledger.word(order),
+            lambda: ledger.version(ids.VersionId(bytes(32))),
+            lambda: ledger.organisation(1),
+            lambda: ledger.simulate(calls.Withdraw(make.order(1).content), make.SIGNER),
+            lambda: ledger.capture(order, block),
+        ]
+        for question in questions:
+            with contextlib.suppress(errors.ChainError):
+                await question()
+
+
+async def test_logs_of_another_block_or_of_no_known_shape_are_refused() -> None:
+    block = Block(9, ids.BlockHash(b"\x08" * 32), ids.BlockHash(bytes(32)), 1)
+    right = moved_log(block)
+    wrong: list[Any] = [
+        [{**right, "blockHash": "0x" + "09" * 32}],
+        [{**right, "data": "0x00"}],
+        [{**right, "logIndex": None}],
+        [{k: right[k] for k in right if k != "transactionHash"}],
+        [{}],
+        ["text"],
+        "0x",
+        {"topics": []},
+    ]
+    for logs in wrong:
+        async with serving(Liar(eth_getLogs=logs).serve) as ledger:
+            with pytest.raises(errors.ChainError):
+                await ledger.facts(block)
+    async with serving(Liar(eth_getLogs=[right, {**right, "removed": True}]).serve) as ledger:
+        (fact,) = await ledger.facts(block)
+        assert isinstance(fact.event, Moved)
+
+
+def moved_log(block: Block) -> dict[str, Any]:
+    """Return a log of the orders contract: some order moved to Proposed."""
+    events = orders_interface().events.values()
+    moved = next(event for event in events if event.name == "Moved")
+    values = {"bytes32": bytes(32), "uint8": 1, "address": "0x" + "00" * 20}
+    indexed = [encode([kind], [values[kind]]) for _, kind, index in moved.fields if index]
+    plain = [kind for _, kind, index in moved.fields if not index]
+    return {
+        "topics": ["0x" + topic.hex() for topic in (moved.topic, *indexed)],
+        "data": "0x" + encode(plain, [values[kind] for kind in plain]).hex(),
+        "blockNumber": hex(block.number),
+        "blockHash": "0x" + block.hash.hex(),
+        "transactionIndex": "0x0",
+        "transactionHash": "0x" + bytes(32).hex(),
+        "logIndex": "0x0",
+        "removed": False,
+    }
+
+
+async def test_an_answer_without_an_end_is_read_no_further() -> None:
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"jsonrpc":"2.0","id":1,"result":"')
+        while sent < 4 * rpc.MAX_ANSWER_BYTES:
+            await response.write(b"0" * 1024 * 1024)
+            sent += 1024 * 1024
+        return response
+
+    async with serving(endless, Liar().serve) as ledger:
+        assert (await ledger.head()).number == 9
+    assert sent < 2 * rpc.MAX_ANSWER_BYTES
+
+
+async def test_a_node_that_is_slow_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc, "TIMEOUT_SECONDS", 0.3)
+    hanging = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        await hanging.wait()
+        return web.Response()
+
+    async with serving(hang, Liar().serve) as ledger:
+        assert (await ledger.head()).number == 9
+        hanging.set()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 429, 500, 503])
+async def test_a_node_that_refuses_by_http_is_away(status: int) -> None:
+    async with serving(body(b"{}", status=status), Liar().serve) as ledger:
+        assert (await ledger.head()).number == 9
+    async with serving(body(b"{}", status=status)) as ledger:
+        with pytest.raises(errors.NodeUnreachable):
+            await ledger.head()
+
+
+async def test_a_node_of_another_chain_is_passed_over_and_alone_it_is_named() -> None:
+    other = Liar()
+    other.chain_id = 4711
+    async with serving(other.serve, Liar().serve) as ledger:
+        assert (await ledger.head()).number == 9
+        assert await ledger.send(b"\x02raw") is Sent.ACCEPTED
+    assert "eth_sendRawTransaction" not in other.asked
+    async with serving(other.serve) as ledger:
+        with pytest.raises(errors.WrongChain):
+            await ledger.head()
+        assert await ledger.send(b"\x02raw") is Sent.RETRY
+
+
+async def test_a_node_that_comes_back_with_another_chain_is_found_out() -> None:
+    node, away = Liar(), False
+
+    async def sometimes(request: web.Request) -> web.Response:
+        return web.Response(status=503) if away else await node.serve(request)
+
+    async with serving(sometimes) as ledger:
+        assert (await ledger.head()).number == 9
+        away = True
+        with pytest.raises(errors.NodeUnreachable):
+            await ledger.head()
+        away, node.chain_id = False, 4711
+        with pytest.raises(errors.WrongChain):
+            await ledger.head()
+
+
+async def test_no_proof_is_told_from_no_answer() -> None:
+    block = Block(9, ids.BlockHash(b"\x08" * 32), ids.BlockHash(bytes(32)), 1)
+    async with serving(body(b"{}", status=503), body(b"{}", status=503)) as ledger:
+        with pytest.raises(errors.NodeUnreachable):
+            await ledger.capture(ids.OrderId(bytes(32)), block)
+    async with serving(body(b"{}", status=503), Liar().serve) as ledger:
+        assert await ledger.capture(ids.OrderId(bytes(32)), block) is None
+
+
+FRAMES: list[Any] = [
+    "no json",
+    [],
+    {"method": "eth_subscription"},
+    {"method": "eth_subscription", "params": []},
+    {"method": "eth_subscription", "params": {"result": {"number": "0x1"}}},
+    {"id": 1, "error": {"code": -32601, "message": "no"}},
+    "x" * 5 * 1024 * 1024,
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: str(frame)[:40])
+async def test_heads_go_on_whatever_a_subscription_says(frame: Any) -> None:
+    async def lie(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
+        await socket.receive()
+        return socket
+
+    async with serving(Liar().serve, lie) as ledger:
+        url = ledger.settings.rpc[1].replace("http", "ws")
+        ledger.settings = ChainSettings(
+            "qbft", CHAIN_ID, ledger.settings.rpc[:1], (url,), 0, 0.1, ()
+        )
+        async with asyncio.timeout(20), aclosing(ledger.heads()) as heads:  # type: ignore[type-var]  # a generator behind the port
+            assert (await anext(heads)).number == 9
+            assert (await anext(heads)).number == 9
