@@ -43,7 +43,7 @@ def cosmos_peer() -> Iterator[CosmosPeer]:
         [node, HERE / "cosmos_peer.js"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        word, port = process.stdout.readline().split()
-        assert word == "ready"
-        yield CosmosPeer(f"http://127.0.0.1:{port}")
+        line = process.stdout.readline()
+        assert line.startswith("ready "), "the Cosmos peer did not start; node says why above"
+        yield CosmosPeer(f"http://127.0.0.1:{line.split()[1]}")
         process.kill()

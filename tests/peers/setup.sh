@@ -17,9 +17,10 @@ packages() {
   has_postgres || wanted+=(postgresql)
   command -v npm >/dev/null || wanted+=(nodejs npm)
   command -v mvn >/dev/null || wanted+=(maven)
+  command -v go >/dev/null || wanted+=(golang-go)
   [ ${#wanted[@]} -gt 0 ] || return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    skip "not here and not installed without root: ${wanted[*]}" "tests that need them"
+    skip "not here, and apt-get as root is needed to install: ${wanted[*]}" "tests that need them"
     return 0
   fi
   echo "peers: installing ${wanted[*]}" >&2
