@@ -42,8 +42,8 @@ setup-run: .venv/.run
 setup-dev: .venv/.dev
 
 setup-peers: .venv/.dev .venv-proof/.done ## the real parts that tests run against
-	@bash contracts/setup.sh
 	@bash tests/peers/setup.sh
+	@bash contracts/setup.sh
 
 # ---- the main job
 demo: setup-run ## the whole journey, from nothing: CHAIN=embedded|clique|qbft
