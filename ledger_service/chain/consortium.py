@@ -26,6 +26,7 @@ ORGANISATION = "(address,address,address)"
 PROOFS = "(bytes,bytes,bytes)"
 DEPLOY_GAS = 5_500_000
 VOTE_GAS = 900_000
+DEVICES = frozenset({"AddDevice", "RevokeDevice"})
 
 
 def kind_number(kind: str) -> int:
@@ -166,9 +167,18 @@ async def pass_all(
 ) -> None:
     """Let accounts vote for many motions, side by side: each account in its own nonce order.
 
-    Any voter may turn out to be the last, so each gets gas for the execution. Raise SendRejected.
+    Whom a device concerns is read from the asset's present version, also when the first vote is
+    cast: so devices come when everything else has passed. Any voter may turn out to be the last, so
+    each gets gas for the execution. Raise SendRejected.
     """
+    devices = [item for item in items if item.kind in DEVICES]
+    for round_ in ([item for item in items if item.kind not in DEVICES], devices):
+        await _pass_round(consortium, round_, voters)
 
+
+async def _pass_round(
+    consortium: ids.Address, items: Sequence[Motion], voters: Sequence[Account]
+) -> None:
     async def one(voter: Account) -> None:
         votes = [item.calldata("vote") for item in items]
         await voter.wait(*[await voter.send(consortium, data, gas=VOTE_GAS) for data in votes])
