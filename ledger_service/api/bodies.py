@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
@@ -57,7 +58,7 @@ async def _multipart(request: Request, seal: Seal, content_type: str, only: str)
 
 
 async def _json(request: Request, seal: Seal, only: str) -> Sealed:
-    fields = canonical.loads(await read_small(request, MAX_JSON_BYTES))
+    fields = await asyncio.to_thread(canonical.loads, await read_small(request, MAX_JSON_BYTES))
     if not isinstance(fields, dict):
         raise errors.UnknownField("Expected an object.")
     envelope = _envelope(fields)

@@ -44,7 +44,7 @@ StatusName = Literal[
 OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
 Number = Annotated[int, Path(ge=1, le=255)]
 MAX_SEQUENCE = 2**53 - 1  #: beyond it, neither JSON nor every database agrees
-FEED_PAGE = 100
+FEED_PAGE = 20  #: each line holds a whole envelope
 FEED_POLL_SECONDS = 0.25
 
 

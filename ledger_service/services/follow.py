@@ -202,7 +202,8 @@ async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:
         return
     mark = f"{fact.place.id}~{fact.place.block_hash.hex()[:8]}"
     log.warning("a fact stands where another was delivered", place=mark, order=item.key)
-    await rows.outbox.add(replace(item, dedup=f"{mark}:{item.destination}"))
+    payload = {**item.payload, "eventId": mark}
+    await rows.outbox.add(replace(item, dedup=f"{mark}:{item.destination}", payload=payload))
 
 
 async def _note(rows: ports.Transaction, order: Order, fact: Fact, clock: ports.Clock) -> None:

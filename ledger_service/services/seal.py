@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -78,9 +79,9 @@ class Seal:
         `only`: the one asset that the sender may speak for. Raise InvalidEvidence (each kind),
         Forbidden, BacklogFull, ChainError.
         """
-        sealed = dsse.loads(envelope)
+        # A statement of thousands of files takes a while to read; others are served meanwhile.
+        sealed, claim = await asyncio.to_thread(_read, envelope)
         evidence = statement.evidence_id(sealed.payload)
-        claim = statement.loads(sealed.payload)
         if only and claim.asset != only:
             raise errors.Forbidden(
                 "The token is another asset's.", found=claim.asset, expected=only
@@ -254,6 +255,11 @@ class Sealing:
         for path, entry in self._expected.items():
             await self._seal.objects.move(self._staged.pop(path), file_key(entry))
         return await self._seal.commit(self)
+
+
+def _read(envelope: bytes) -> tuple[dsse.Envelope, Statement]:
+    sealed = dsse.loads(envelope)
+    return sealed, statement.loads(sealed.payload)
 
 
 async def _hashed(

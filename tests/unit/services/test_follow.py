@@ -208,6 +208,7 @@ async def test_a_fact_at_the_place_of_one_that_was_delivered_is_not_lost(site: S
     assert sorted(item.key for item in documents.delivered.values()) == sorted(
         order.id.hex() for order in orders
     )
+    assert len({item.payload["eventId"] for item in documents.delivered.values()}) == 2
     assert (await site.track.evidence(first.id)).state == "Proposed"
     assert (await site.track.evidence(second.id)).state == "Refused"
 
