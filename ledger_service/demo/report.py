@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -100,9 +101,9 @@ def _destination(order: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def show(console: Console, report: dict[str, Any], journeys: Sequence[Journey]) -> None:
     """Print the orders as a table."""
-    table = Table(title="Orders", title_justify="left")
+    table = Table(title="Orders", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("machine", "what", "state", "seconds", "approvals", "purchase order"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for item, journey in zip(report["orders"], journeys, strict=True):
         seconds = item["secondsToValidated"]
         erp = item["destinations"]["erp"] or {}
@@ -110,9 +111,9 @@ def show(console: Console, report: dict[str, Any], journeys: Sequence[Journey]) 
         table.add_row(
             item["asset"],
             journey.title,
-            f"[{colour}]{item['state']}[/] {item['reason'] or ''}",
+            f"[{colour}]{item['state']}[/]",
             f"{seconds:.2f}" if seconds is not None else "",
-            _classes(item["approvals"]),
+            _classes(item["approvals"]) or item["reason"],
             str(erp.get("number") or ""),
         )
     console.print(table)
