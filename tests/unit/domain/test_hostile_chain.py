@@ -197,3 +197,23 @@ def test_paths_that_are_no_hex_prefix_are_refused(prefix: Any) -> None:
 
     with pytest.raises(errors.BadProof):
         tries.prove(keccak(node), b"x", [node])
+
+
+def test_the_fields_of_all_forks_stand_in_the_order_in_which_they_were_appended() -> None:
+    later = {
+        "requestsHash": "0x06",
+        "parentBeaconBlockRoot": "0x05",
+        "excessBlobGas": "0x4",
+        "blobGasUsed": "0x3",
+        "withdrawalsRoot": "0x02",
+        "baseFeePerGas": "0x1",
+    }
+
+    assert headers.from_rpc(answer(**later)).fields[15:] == (
+        b"\1",
+        b"\2",
+        b"\3",
+        b"\4",
+        b"\5",
+        b"\6",
+    )
