@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from edge.detectors import load, robot
 from edge.detectors.quality import measure
+from ledger_service.domain import errors
 
 WRONG_USE = 2
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
@@ -65,7 +66,11 @@ def score(file: Path, *, detector: Path | None = None, json: Json = False) -> in
         Folder with card.json and model.onnx; default: the shipped robot detector.
     """
     model = load(detector or robot.shipped())
-    scored = model.run(file.read_bytes())
+    try:
+        data = file.read_bytes()
+    except OSError as exc:
+        raise errors.NotFound("The file cannot be read.", found=file) from exc
+    scored = model.run(data)
     alarms = scored.quantised > model.card.threshold
     found = {
         "detector": model.id.hex(),

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from tests.integration.edge.plant import Edge, mol
+
+LARGE = 96 * 1024 * 1024
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[Edge]:
+    made = Edge(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_a_folder_is_packed_sent_and_followed_and_sent_again_without_harm(edge: Edge) -> None:
+    edge.serve()
+    claim = edge.packed()
+    assert (claim["failureMode"], claim["sequence"], claim["files"]) == ("dull-tool", 1, 1)
+
+    first, second = edge.send(), edge.send()
+    assert first.returncode == second.returncode == 0
+    assert json.loads(first.stdout) == json.loads(second.stdout)
+    assert json.loads(first.stdout)["evidenceId"] == claim["evidenceId"]
+    shown = mol("evidence", "show", claim["evidenceId"], **edge.remote)
+    assert shown.returncode == 0
+    assert "1/robot-7 dull-tool: Sealed" in shown.stdout
+    hops = json.loads(mol("evidence", "show", claim["evidenceId"], "--json", **edge.remote).stdout)
+    assert hops["hops"]
+
+
+def test_a_send_that_was_killed_half_way_is_simply_sent_again(edge: Edge) -> None:
+    with (edge.root / "data" / "sound.wav").open("wb") as file:
+        file.truncate(LARGE)
+    edge.serve()
+    claim = edge.packed()
+    command = [sys.executable, "-m", "ledger_service", "evidence", "send"]
+    process = subprocess.Popen(
+        [*command, str(edge.root / "e.evidence")], env={**os.environ, **edge.remote}
+    )
+    deadline = time.monotonic() + 60
+    while not half_there(edge) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() < 0, "it was done before it could be killed"
+
+    again = edge.send()
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["evidenceId"] == claim["evidenceId"]
+
+
+def half_there(edge: Edge) -> bool:
+    """Say whether the service has begun to store something."""
+    return any(path.is_file() for path in (edge.root / "objects").rglob("*"))
+
+
+def test_a_service_that_is_away_is_waited_for(edge: Edge) -> None:
+    edge.serve()
+    edge.packed()
+    edge.stop()
+    waiting = threading.Timer(2.0, edge.serve)
+    waiting.start()
+    done = edge.send()
+    waiting.join()
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ("link", "A symbolic link"),
+        ("empty", "must name at least one file"),
+        ("no input", "The detector's input"),
+        ("bad name", "Not UTF-8"),
+        ("nan", "NaN or infinity. (line 61)"),
+        ("no folder", "No such folder"),
+        ("no key", "Not a device key"),
+        ("unreadable", "cannot be packed"),
+    ],
+)
+def test_what_cannot_be_packed_is_refused_by_name_and_takes_no_number(
+    edge: Edge, spoil: str, says: str
+) -> None:
+    data = edge.root / "data"
+    match spoil:
+        case "link":
+            (data / "link").symlink_to("/etc/hostname")
+        case "empty":
+            (data / "samples.csv").unlink()
+        case "no input":
+            (data / "samples.csv").rename(data / "other.csv")
+        case "bad name":
+            Path(os.fsdecode(os.fsencode(data) + b"/\xff")).write_bytes(b"x")
+        case "nan":
+            lines = (data / "samples.csv").read_text("utf-8").splitlines()
+            lines[60] = lines[60].rsplit(",", 1)[0] + ",nan"
+            (data / "samples.csv").write_text("\n".join(lines) + "\n", "utf-8")
+        case "no folder":
+            data.rename(edge.root / "elsewhere")
+        case "no key":
+            (edge.root / "robot.pem").write_text("no key", "utf-8")
+        case "unreadable":
+            if os.geteuid() == 0:
+                (edge.root / "e.evidence").mkdir()
+            else:
+                (data / "samples.csv").chmod(0)
+    done = edge.pack()
+
+    assert done.returncode == 1 or (spoil, done.returncode) == ("no key", 2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (edge.root / "e.evidence.part").exists()
+    taken = (edge.root / "robot.pem.state.json").exists()
+    assert taken is (spoil == "unreadable" and os.geteuid() == 0)
+
+
+def test_what_the_service_refuses_is_said_with_its_code(edge: Edge) -> None:
+    edge.serve()
+    edge.device = "00" * 32
+    edge.stop()
+    edge.serve()
+    edge.packed()
+    done = edge.send()
+
+    assert done.returncode == 1
+    assert "EV13" in done.stderr
+    unknown = mol("evidence", "show", "ab" * 32, **edge.remote)
+    assert (unknown.returncode, "404 NF00" in unknown.stderr) == (1, True)
+    assert mol("evidence", "show", "ab" * 32).returncode == 2
+
+
+class Journey(BaseHTTPRequestHandler):
+    """A tracker whose evidence moves on with every look. A stand-in: nothing of it is real."""
+
+    states: ClassVar[list[tuple[str, str]]] = []
+
+    def do_GET(self) -> None:
+        state, reason = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        hop = {"name": state, "detail": reason, "at": "2026-11-24T09:00:00.000Z", "tries": 1}
+        body = json.dumps({"state": state, "reason": reason, "hops": [hop]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("Validated", 0), ("Refused", 1), ("Failed", 1), ("Completed", 0)]
+)
+def test_evidence_is_watched_until_its_order_settles(edge: Edge, end: str, code: int) -> None:
+    Journey.states = [("Sealed", ""), ("Anchoring", ""), (end, "Score conflict")]
+    with HTTPServer(("127.0.0.1", 0), Journey) as server:
+        edge.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        done = mol("evidence", "watch", "ab" * 32, **edge.remote)
+        server.shutdown()
+        thread.join()
+
+    assert done.returncode == code
+    assert [line.split()[1] for line in done.stdout.splitlines()[:-1]] == [
+        "Sealed",
+        "Anchoring",
+        end,
+    ]
+    assert done.stdout.splitlines()[-1] == f"{end} Score conflict"
