@@ -12,7 +12,7 @@ CHAIN ?= embedded
 PYTEST := $(BIN)/python -m pytest
 SOURCES := audit contracts edge integrations ledger_service validators tests
 
-.PHONY: help demo serve test check bench simulate clean lock setup-run setup-dev setup-peers fix audit-deps
+.PHONY: help demo serve test check bench simulate clean lock setup-run setup-dev setup-peers fix docs audit-deps
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -73,6 +73,9 @@ simulate: setup-dev
 fix: setup-dev ## format and mend what can be mended
 	@$(BIN)/ruff check -q --fix $(SOURCES) || true
 	@$(BIN)/ruff format -q $(SOURCES)
+
+docs: setup-dev ## write the pages that are made from the code
+	@$(BIN)/python -m tests.house.error_page
 
 lock: .venv/bin/uv ## make the locks anew
 	@for pair in "uv.in:uv" "proof.in:proof"; do \

@@ -12,7 +12,10 @@ from starlette.exceptions import HTTPException
 
 from ledger_service.domain import errors
 
-TYPE = "https://maintenance-order-ledger.example/errors/"
+#: With the code behind it, the name of a kind of problem: its line on the page of errors.
+TYPE = "https://maintenance-order-ledger.example/docs/errors.md#"
+#: A problem that says no more than its HTTP status (RFC 9457, 4.2.1).
+BLANK = "about:blank"
 RETRY_SECONDS = 2
 RETRYABLE = frozenset({429, 503})
 #: What OpenAPI says of every error.
@@ -73,7 +76,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, exc: HTTPException) -> Problem:
-        body = _body(f"HTTP{exc.status_code}", str(exc.detail), exc.status_code, str(exc.detail))
+        text = str(exc.detail)
+        body = _body(f"HTTP{exc.status_code}", text, exc.status_code, text) | {"type": BLANK}
         return Problem(body, status_code=exc.status_code, headers=exc.headers)
 
     @app.exception_handler(Exception)

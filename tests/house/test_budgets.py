@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.house.tree import ROOT, place, tracked
+
 EXCEPTIONS = Path(__file__).with_name("exceptions.txt")
 FILE_LINES = 400
 FUNCTION_LINES = 40
-
-
-def tracked(*patterns: str) -> list[Path]:
-    """Return the files that belong to the project: tracked, or new and not ignored."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return [
-        ROOT / line for line in sorted(set(listed.stdout.splitlines())) if (ROOT / line).exists()
-    ]
 
 
 def excused() -> dict[str, str]:
@@ -48,7 +39,7 @@ def long_functions(path: Path) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             count = code_lines(node, text.splitlines())
             if count > FUNCTION_LINES:
-                yield f"{path.relative_to(ROOT)}:{node.name}", count
+                yield f"{place(path)}:{node.name}", count
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +49,7 @@ def reasons() -> dict[str, str]:
 
 def test_no_file_is_longer_than_its_budget(reasons: dict[str, str]) -> None:
     found = {
-        str(path.relative_to(ROOT)): count
+        place(path): count
         for path in tracked("*.py", "*.sol", "*.js", "*.ts")
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES
     }
@@ -74,7 +65,7 @@ def test_no_function_is_longer_than_its_budget(reasons: dict[str, str]) -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
-        str(path.relative_to(ROOT))
+        place(path)
         for path in tracked("*.py")
         if "tests" not in path.relative_to(ROOT).parts
         and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
