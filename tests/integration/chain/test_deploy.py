@@ -7,6 +7,7 @@ import pytest
 
 from ledger_service.chain import consortium, motions
 from ledger_service.chain.client import ChainLedger
+from ledger_service.chain.consortium import VersionTerms
 from ledger_service.domain import errors, ids
 from tests.peers.consortium import ASSET, DETECTOR, DEVICE, Founded, accounts, signer
 
@@ -121,3 +122,19 @@ async def test_the_right_chain_is_told_from_another(ledger: ChainLedger, founded
         with pytest.raises(errors.WrongChain):
             await client.check()
         await client.close()
+
+
+async def test_a_device_passes_with_the_first_version_of_its_asset_in_any_order(
+    ledger: ChainLedger, founded: Founded
+) -> None:
+    asset = ids.asset_id("1/robot-new")
+    terms = VersionTerms(asset, (1, 2, 3), 1, 3)
+    items = [
+        consortium.motion("AddDevice", asset, DEVICE),
+        consortium.motion("RegisterVersion", terms.as_tuple()),
+    ]
+
+    async with accounts(founded.settings, founded.governors()) as voters:
+        await consortium.pass_all(founded.deployment.consortium, items, voters)
+
+    assert await ledger.device_live(asset, DEVICE)
