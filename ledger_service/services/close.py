@@ -113,7 +113,6 @@ class Close:
         async with self._store.transaction() as rows:
             key = f"{verb}:{order.id.hex()}"
             outgoing = await self._sender.store(rows, key, call, [order.id])
-            await rows.evidence.hop(Hop(order.content.evidence, f"{verb} sent", self._clock.now()))
         await self._sender.broadcast(outgoing)
 
 

@@ -11,7 +11,7 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import ids
 from ledger_service.domain.calls import Call, Receipt, Sent
-from ledger_service.domain.records import Outgoing, TxState
+from ledger_service.domain.records import Hop, Outgoing, TxState
 
 BATCH = 20  #: orders in one proposal, at most
 PROPOSE = "propose:"
@@ -80,12 +80,18 @@ class Sender:
         return outgoing
 
     async def broadcast(self, outgoing: Outgoing) -> Sent:
-        """Give stored bytes to every node. A failure is only logged: they are sent again later."""
+        """Give stored bytes to every node. A failure is logged and told: they are sent again later."""
         outcome = await self._ledger.send(outgoing.raw)
         if outcome not in {Sent.ACCEPTED, Sent.KNOWN}:
             log.warning("not taken", transaction=outgoing.key, outcome=outcome.value)
         async with self._store.transaction() as rows:
             await rows.outgoing.sent(outgoing.key)
+            for order in outgoing.orders:
+                evidence = (await rows.orders.get(order)).content.evidence
+                name = f"{outgoing.key.partition(':')[0]} sent"
+                await rows.evidence.hop(
+                    Hop(evidence, name, self._clock.now(), detail=outcome.value)
+                )
         return outcome
 
     async def look(self, *, at_start: bool = False) -> list[Ended]:

@@ -50,7 +50,9 @@ async def test_the_tracker_tells_every_hop_and_every_destination(api: Api) -> No
     journey = (await api.get(f"/v1/evidence/{packed.id.hex()}", Role.BUYER)).json()
 
     assert (journey["state"], journey["gap"], journey["sequence"]) == ("Validated", False, 1)
-    assert [hop["name"] for hop in journey["hops"]][:3] == ["sealed", "anchoring", "proposed"]
+    assert [hop["name"] for hop in journey["hops"]][:4] == [
+        "sealed", "anchoring", "propose sent", "proposed",
+    ]  # fmt: skip
     assert {hop["name"] for hop in journey["hops"] if ":" in hop["name"]} == {
         f"{item.name}: validated" for item in api.world.destinations
     }

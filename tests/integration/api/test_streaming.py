@@ -81,6 +81,15 @@ def test_a_large_upload_takes_no_more_memory_than_a_small_one(
     assert (api.folder / "objects" / f"files/{packed.claim.entries[0].root.hex()}-{MIB}").exists()
 
 
+def test_evidence_that_is_known_is_answered_though_its_body_is_long(
+    api: Process, gateway: Gateway
+) -> None:
+    packed = large(gateway, SMALL + 10)
+    assert upload(api, packed, SMALL + 10).status_code == 202
+
+    assert [upload(api, packed, SMALL + 10).status_code for _ in range(3)] == [200] * 3
+
+
 def test_a_part_that_goes_on_beyond_its_statement_is_cut_off_and_leaves_nothing(
     api: Process, gateway: Gateway
 ) -> None:

@@ -50,6 +50,7 @@ async def test_a_block_has_its_facts_its_move_its_deliveries_its_proof_and_its_h
     assert hops == [
         ("sealed", "2 file(s), 12 bytes"),
         ("anchoring", ""),
+        ("propose sent", "accepted"),
         ("proposed", "block 1"),
         ("approved by 1", "block 2"),
         ("approved by 2", "block 2"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Sent
 from ledger_service.domain.lifecycle import Status
 from tests.unit.services.gateway import ASSET
 from tests.unit.services.site import Site, World
@@ -27,10 +28,28 @@ async def test_every_hop_has_its_time_its_tries_and_its_reason(site: Site) -> No
     assert "Away." in first["erp: validated"].detail
     assert (hops["erp: validated"].tries, hops["erp: validated"].detail) == (2, "done")
     assert hops["erp: validated"].at > hops["documents: validated"].at
-    assert list(hops)[:3] == ["sealed", "anchoring", "proposed"]
+    assert list(hops)[:4] == ["sealed", "anchoring", "propose sent", "proposed"]
     assert {name for name in hops if ":" in name} == {
         f"{item.name}: validated" for item in site.world.destinations
     }
+
+
+async def test_a_hop_that_is_stuck_says_how_often_it_was_tried_and_what_came_of_it(
+    site: Site,
+) -> None:
+    packed = site.world.gateway.pack()
+    await site.post(packed)
+    site.world.ledger.answers.extend([Sent.RETRY] * 3)
+    await site.anchor.step()
+    for _ in range(2):
+        site.world.clock.advance(seconds=10)
+        await site.anchor.reconcile()
+
+    journey = await site.track.evidence(packed.id)
+
+    stuck = journey.hops[-1]
+    assert (journey.state, stuck.name, stuck.tries) == ("Anchoring", "propose sent", 3)
+    assert (stuck.detail, stuck.at) == ("retry", site.world.clock.now())
 
 
 async def test_orders_are_listed_newest_first_by_status_and_asset(site: Site) -> None:
