@@ -8,6 +8,7 @@ from ledger_service.domain import errors, facts, ids
 from ledger_service.domain.order import HORIZON_SECONDS
 
 LIVE, ENDED, UNKNOWN = 1, 2, 0
+VERDICT, GOVERNANCE, BUILDER = 1, 2, 4
 #: The contract's enum, by number.
 WHY = (
     *("None", "State", "Caller", "Seat", "Voted", "Late", "TooFar", "Version", "Detector", "Held"),
@@ -54,6 +55,16 @@ class Registry:
     def governance_of(self, key: ids.Address) -> int:
         """Return the member whose governance key this is, 0 for none."""
         return next((n for n in self.members if self.organisations[n].governance == key), 0)
+
+    def organisation_of(self, key: ids.Address) -> int:
+        """Return the member whose key this is, in whichever role; 0 for none."""
+        return self.verdict_of(key) or self.governance_of(key)
+
+    def role_of(self, key: ids.Address) -> int:
+        """Return the number of the key's role: none, verdict, governance, builder."""
+        if key in self.builders:
+            return BUILDER
+        return VERDICT if self.verdict_of(key) else GOVERNANCE if self.governance_of(key) else 0
 
     def present(self, terms: Terms) -> int:
         """Return the seats whose organisation still belongs, one bit each."""

@@ -14,6 +14,7 @@ from ledger_service.domain.facts import OrderWord
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, MOVES, Outcome, Status
 from ledger_service.domain.order import HORIZON_SECONDS, Content, OrdersDomain, order_id
 from ledger_service.testing.consortium import (
+    BUILDER,
     ENDED,
     LIVE,
     UNKNOWN,
@@ -107,7 +108,7 @@ class Turn:
 
     def _propose(self, content: Content) -> None:
         if self._sender not in self._registry.builders:
-            raise reject("Caller", 0, 4)
+            raise reject("Caller", self._registry.role_of(self._sender), BUILDER)
         word = self._check_open(content)
         self._settle(content, self._enter(content, word))
 
@@ -176,7 +177,7 @@ class Turn:
         number = self._registry.verdict_of(self._sender)
         host = self._registry.host_of(call.content.asset_version)
         if number == 0 or number != host:
-            raise reject("Caller", number, host)
+            raise reject("Caller", self._registry.organisation_of(self._sender), host)
         word = replace(word, outcome=int(call.outcome))
         moved = self._move(call.content, word, Status.COMPLETED, call.close_out)
         self._keep(call.content, moved)
@@ -252,7 +253,7 @@ class Turn:
         seats = terms.version.seats if terms else ()
         seated = seats[seat] if 0 <= seat < len(seats) else 0
         if number == 0 or number != seated:
-            raise reject("Seat", number, seated)
+            raise reject("Seat", self._registry.organisation_of(self._sender), seated)
         return number
 
     def _check_safety(self, content: Content) -> None:
@@ -260,7 +261,7 @@ class Turn:
         terms = self._registry.versions.get(content.asset_version)
         safety = terms.version.safety if terms else 0
         if number == 0 or number != safety:
-            raise reject("Caller", number, safety)
+            raise reject("Caller", self._registry.organisation_of(self._sender), safety)
 
     def _check_before(self, end: int) -> None:
         if self._now >= end:

@@ -13,9 +13,11 @@ from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.db.tables import metadata
 from ledger_service.testing import MemoryStore
+from tests.peers.founded import on_embedded, on_geth, on_qbft
+from tests.peers.geth import clique_one
 from tests.peers.postgres import PostgresCluster, postgres
 
-__all__ = ["postgres"]
+__all__ = ["clique_one", "on_embedded", "on_geth", "on_qbft", "postgres"]
 
 
 async def make_schema(url: str) -> None:

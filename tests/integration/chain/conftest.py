@@ -1,32 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from ledger_service.chain.keys import LocalSigner
 from ledger_service.chain.settings import ChainSettings
-from tests.peers.consortium import Founded, found, settings_of
-from tests.peers.embedded import running_embedded
+from tests.peers.consortium import Founded, found
+from tests.peers.founded import on_embedded, on_geth
 from tests.peers.geth import FUNDED, CliqueNetwork, clique_four, clique_one
 
-__all__ = ["clique_four", "clique_one"]
-
-
-@pytest.fixture(scope="session")
-def on_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Founded]:
-    """A consortium on an embedded chain that makes blocks at once."""
-    folder = tmp_path_factory.mktemp("founded-embedded")
-    with running_embedded(folder / "chain") as network:
-        yield asyncio.run(found(settings_of(network, folder), "embedded"))
-
-
-@pytest.fixture(scope="session")
-def on_geth(clique_one: CliqueNetwork) -> Founded:
-    """A consortium on one real node that seals as soon as a transaction waits."""
-    settings = ChainSettings.load(clique_one.folder / "network.json")
-    return asyncio.run(found(settings, "geth", funder=LocalSigner(FUNDED[0])))
+__all__ = ["clique_four", "clique_one", "on_embedded", "on_geth"]
 
 
 @pytest.fixture(scope="session")
