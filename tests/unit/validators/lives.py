@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ledger_service.domain.facts import Approved, Refused
 from ledger_service.testing.signer import decode
-from tests.unit.validators.world import PLAN, Killed, Killer, Running, World
+from tests.unit.validators.outside import Killed, Killer
+from tests.unit.validators.world import PLAN, Running, World
 from validators.agent.desk import Decision
 from validators.rerun.models import Models
 from validators.rules.case import Announced

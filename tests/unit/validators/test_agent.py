@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from ledger_service.domain import result
 from ledger_service.domain.lifecycle import Status
-from tests.unit.validators.world import SEAT, US, Running, World, line
+from tests.unit.validators.outside import US
+from tests.unit.validators.world import SEAT, Running, World, line
 
 
 async def test_an_order_that_holds_is_approved_with_a_result_that_opens(

@@ -10,7 +10,8 @@ from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.order import order_id
 from ledger_service.domain.result import Reason
 from ledger_service.testing.signer import decode
-from tests.unit.validators.world import US, Running, World, line
+from tests.unit.validators.outside import US
+from tests.unit.validators.world import Running, World, line
 
 
 async def caught_up(us: Running) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import inspect
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ from edge import simulate
 from edge.detectors import Detector, robot
 from edge.evidence.device import Device, Link, make_key
 from edge.evidence.pack import Subject, draft
-from ledger_service.domain import dataset, dsse, errors, ids, jobplan, order, statement
+from ledger_service.domain import dataset, dsse, ids, jobplan, order, statement
 from ledger_service.domain.calls import Approve, Call, Propose, Refuse, Sent
 from ledger_service.domain.facts import OrderWord
 from ledger_service.domain.jobplan import JobPlan
 from ledger_service.domain.order import Content
 from ledger_service.domain.statement import Statement
 from ledger_service.testing import FakeClock, MemoryLedger, MemorySigner
+from tests.unit.validators.outside import US, Killer, Service, Wire
 from validators.agent.accounts import Accounts
 from validators.agent.agent import Agent
 from validators.agent.check import Checker
@@ -31,7 +31,6 @@ from validators.agent.house import House
 from validators.agent.kept import Kept
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
-from validators.agent.source import Page, SourceDown
 from validators.journal.book import Book
 from validators.journal.memory import Memory
 from validators.rerun.models import Models
@@ -39,7 +38,6 @@ from validators.rules.case import Announced
 from validators.rules.policy import Policy
 
 ASSET = "1/robot-7"
-US = 2
 SEAT = 1
 PLAN = jobplan.loads(
     """
@@ -58,73 +56,6 @@ deadlineHours: 48
 """
 )
 DETECTOR = robot.open_shipped()
-
-
-@dataclass
-class Service:
-    """The Source port: says what it is given to say, true or not."""
-
-    envelopes: dict[ids.EvidenceId, bytes] = field(default_factory=dict)
-    documents: dict[ids.OrderId, bytes] = field(default_factory=dict)
-    files: dict[ids.EvidenceId, dict[str, bytes]] = field(default_factory=dict)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    handed: dict[ids.OrderId, bytes] = field(default_factory=dict)
-    fetched: list[str] = field(default_factory=list)
-    down: bool = False
-    takes_results: bool = True
-
-    async def feed(self, after: int, wait: float) -> Page:
-        del wait
-        self._check_up()
-        return Page(self.lines[after:], len(self.lines))
-
-    async def envelope(self, evidence: ids.EvidenceId) -> bytes:
-        self._check_up()
-        return _of(self.envelopes, evidence)
-
-    async def document(self, order: ids.OrderId) -> bytes:
-        self._check_up()
-        return _of(self.documents, order)
-
-    async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
-        self._check_up()
-        self.fetched.append(path)
-        yield _of(self.files[evidence], path)
-
-    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
-        assert organisation == US
-        self._check_up()
-        if not self.takes_results:
-            raise SourceDown
-        self.handed[order] = document
-
-    def _check_up(self) -> None:
-        if self.down:
-            raise SourceDown
-
-
-def _of(things: dict[Any, bytes], key: Any) -> bytes:
-    if key not in things:
-        raise errors.NotFound
-    return things[key]
-
-
-@dataclass
-class Wire:
-    """What the agent sent, in order; `ever` gathers it over all its lives."""
-
-    ledger: Any
-    ever: list[bytes]
-    sent: list[bytes] = field(default_factory=list)
-    before: list[Callable[[bytes], None]] = field(default_factory=list)
-
-    async def send(self, raw: bytes) -> Sent:
-        for look in self.before:
-            look(raw)
-        self.sent.append(raw)
-        self.ever.append(raw)
-        outcome: Sent = await self.ledger.send(raw)
-        return outcome
 
 
 @dataclass
@@ -149,48 +80,6 @@ class Running:
         """Return what was said of an order, and for which reason."""
         entry = self.memory.verdicts.get(item.order, {"verdict": "nothing"})
         return entry["verdict"], entry.get("reason", "")
-
-
-class Killed(BaseException):
-    """The process is gone; nothing in it can catch this."""
-
-
-@dataclass
-class Killer:
-    """Kills at the n-th step; a step is just before and just after each question to the outside."""
-
-    at: int = -1
-    steps: int = 0
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self.at:
-            raise Killed
-
-    def over(self, real: Any) -> Any:
-        """Return the port with steps around everything that is awaited."""
-        return Frail(real, self)
-
-
-class Frail:
-    """A port that may be the last thing a process asks."""
-
-    def __init__(self, real: Any, killer: Killer) -> None:
-        self._real = real
-        self._killer = killer
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._real, name)
-        if not inspect.iscoroutinefunction(found):
-            return found
-
-        async def asked(*arguments: Any) -> Any:
-            self._killer.step()
-            answer = await found(*arguments)
-            self._killer.step()
-            return answer
-
-        return asked
 
 
 class World:
@@ -354,15 +243,7 @@ class World:
         kept.tidy()
         signer = MemorySigner(self.key)
         pen = Pen(ledger=ledger, send=wire.send, signer=signer, book=book, clock=clock)
-        checker = Checker(
-            domain=ledger.orders,
-            registry=registry,
-            source=service,
-            kept=kept,
-            models=self.models,
-            clock=clock,
-            dataset_max_bytes=self.policy.dataset_max_bytes,
-        )
+        checker = self._checker(registry, service, kept)
         agent = Agent(
             organisation=US,
             ledger=ledger,
@@ -389,6 +270,17 @@ class World:
             prepare=_nothing,
         )
         return Running(agent, house, pen, book, accounts, checker, desk, kept, wire)
+
+    def _checker(self, registry: Registry, service: Any, kept: Kept) -> Checker:
+        return Checker(
+            domain=self.ledger.orders,
+            registry=registry,
+            source=service,
+            kept=kept,
+            models=self.models,
+            clock=self.clock,
+            dataset_max_bytes=self.policy.dataset_max_bytes,
+        )
 
 
 async def _nothing() -> None:
