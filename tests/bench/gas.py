@@ -11,17 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ledger_service.chain import consortium
+from ledger_service.chain.binding import GAS
 from ledger_service.chain.client import ChainLedger
-from ledger_service.chain.keys import LocalSigner
 from ledger_service.domain import calls, ids
 from ledger_service.domain.calls import Call
 from ledger_service.domain.facts import OrderWord
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import Content, order_id
+from tests.bench import gas_calls
 from tests.bench.figures import Against, Result, Target
+from tests.bench.gas_calls import approve_all, do
 from tests.bench.options import Options, fresh
 from tests.bench.stack import network_of
-from tests.peers.consortium import RESULT, Founded, accounts, found, mined, send, signer
+from tests.peers.consortium import Founded, accounts, found, signer
 
 SAFE = Against("Safe 1.4.1, three approveHash and execution", 265_606)
 GOVERNOR = Against("Governor 5.7 with timelock, three votes", 537_791)
@@ -55,29 +57,21 @@ async def measure(options: Options) -> list[Result]:
             await _spend(ledger, founded, [founded.content()])  # keys and version used before
             single = await _spend(ledger, founded, [founded.content()])
             batch = await _spend(ledger, founded, [founded.content() for _ in range(BATCH)])
+            others = await gas_calls.measure(ledger, founded)
         finally:
             await ledger.close()
         after = await _on_successor(founded)
-    return _results(single, batch, after)
+    return [*_results(single, batch, after), *others]
 
 
 async def _spend(ledger: ChainLedger, founded: Founded, contents: Sequence[Content]) -> Spent:
     """Propose and approve three times, each in a transaction of its own; return what it cost."""
     some = tuple(contents)
-    proposed = await _do(ledger, founded.builder, calls.Propose(some))
-    approvals = []
-    for number in (1, 2, 3):
-        call = calls.Approve(some, (number - 1,) * len(some), (RESULT,) * len(some))
-        approvals.append(await _do(ledger, founded.verdict(number), call))
+    proposed = await do(ledger, founded.builder, calls.Propose(some))
+    approvals = await approve_all(ledger, founded, some)
     words: list[OrderWord] = [await ledger.word(order_id(c, ledger.orders)) for c in some]
     assert all(word.status is Status.VALIDATED for word in words), words
     return Spent(proposed, tuple(approvals))
-
-
-async def _do(ledger: ChainLedger, key: LocalSigner, call: Call) -> int:
-    receipt = await mined(ledger, await send(ledger, key, call))
-    assert receipt.succeeded
-    return receipt.gas_used
 
 
 async def _on_successor(founded: Founded) -> Spent:
@@ -105,11 +99,18 @@ def _results(single: Spent, batch: Spent, after: Spent) -> list[Result]:
     many = Target(BATCH_LIMIT, "at most", "value")
     more = Target(SUCCESSOR_LIMIT, "at most", "value")
     return [
-        Result("propose", single.propose, "gas"),
-        *(Result(f"approve, number {n}", gas, "gas") for n, gas in enumerate(single.approvals, 1)),
+        Result("propose", single.propose, "gas", _limit(calls.Propose)),
+        *(
+            Result(f"approve, number {n}", gas, "gas", _limit(calls.Approve))
+            for n, gas in enumerate(single.approvals, 1)
+        ),
         Result("propose + 3 approvals", single.all, "gas", SAFE, one),
         Result("propose + 3 approvals", single.all, "gas", GOVERNOR),
         Result(f"an order in batches of {BATCH}", per_order, "gas", SAFE, many),
         Result(f"an order in batches of {BATCH}", per_order, "gas", GOVERNOR),
         Result("more on a successor contract", after.all - single.all, "gas", target=more),
     ]
+
+
+def _limit(kind: type[Call]) -> Against:
+    return Against("its fixed limit", GAS[kind][0])
