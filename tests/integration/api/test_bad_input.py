@@ -12,8 +12,9 @@ from ledger_service.domain.records import Role
 from ledger_service.services.seal import Limits
 from tests.golden.cases import CASES
 from tests.golden.make import FOLDER, text_of
-from tests.integration.api.http import Api, serving
+from tests.integration.api.http import MULTIPART, Api, multipart, serving
 
+VECTORS = Path(__file__).parents[2] / "vectors" / "bad"
 GOLDEN = sorted(FOLDER.glob("*.json"))
 
 
@@ -47,6 +48,20 @@ async def test_what_is_wrong_is_said_with_a_code_and_leaves_nothing_and_right_in
         right = await send(api, case["right"], places)
         assert right.status_code == 202, right.text
         assert not [name for name in api.stored() if name.startswith("staging")]
+
+
+async def test_every_faulty_envelope_of_the_published_vectors_is_refused_as_they_say(
+    api: Api,
+) -> None:
+    for case in load(VECTORS / "index.json")["cases"]:
+        body = multipart((VECTORS / case["file"]).read_bytes(), [])
+        headers = {"Content-Type": MULTIPART}
+
+        answer = await api.call("POST", "/v1/evidence", Role.EDGE, content=body, headers=headers)
+
+        check_problem(answer, {"status": answer.status_code, "code": case["code"]})
+        assert answer.status_code == 422, case["fault"]
+    assert await everything(api) == ([], [], 0)
 
 
 def load(path: Path) -> dict[str, Any]:
