@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from ledger_service.domain import dataset, errors
 READ_BYTES = 1024 * 1024
 WRITE_BYTES = 8 * READ_BYTES
 WRITES = 3  #: pieces under way at once; with their size, the memory that an upload takes
+
+
+#: How obstore names what it is still writing in a folder; it never lists or deletes these itself.
+_TORN = re.compile(r"#\d+$")
 
 
 class Objects:
@@ -83,6 +88,9 @@ class Objects:
 
     async def delete(self, key: str) -> None:
         """Delete; nothing happens if there is no such object."""
+        if self._folder is not None and _TORN.search(key):
+            await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
+            return
         try:
             await obstore.delete_async(self._store, key)
         except FileNotFoundError:
@@ -91,7 +99,10 @@ class Objects:
             raise errors.StorageError("delete", found=str(exc)[:200], key=key) from exc
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
-        """List the keys below a prefix."""
+        """List the keys below a prefix; in a folder also writes that a kill tore, to be deleted."""
+        if self._folder is not None:
+            for key in await asyncio.to_thread(_torn, self._folder, prefix):
+                yield key
         try:
             async for batch in obstore.list(self._store, prefix):
                 for item in batch:
@@ -134,7 +145,7 @@ def open_objects(url: str, *, root: Path = Path(), **options: Any) -> Objects:
     match parts.scheme:
         case "" | "file":
             folder = (root / (parts.path or url)).resolve()
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
             return Objects(LocalStore(folder), folder)
         case "az" | "azure":
             return Objects(
@@ -147,14 +158,32 @@ def open_objects(url: str, *, root: Path = Path(), **options: Any) -> Objects:
     raise errors.ConfigError("Unknown kind of object store.", found=parts.scheme)
 
 
+def _torn(folder: Path, prefix: str) -> list[str]:
+    place = folder / prefix
+    found = [path for path in place.iterdir() if _TORN.search(path.name)] if place.is_dir() else []
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that will still be there after a power cut."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        _sync(each.parent)
+
+
 def _sync_path(folder: Path, key: str) -> None:
     """Bring a file and each folder above it, up to the root, to the disk."""
     path = folder / key
     for each in (path, *path.parents):
-        descriptor = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(each)
         if each == folder:
             return
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

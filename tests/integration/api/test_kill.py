@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from tests.unit.services.site import Site
 
 ROUNDS = 4
 SEED = 20261124
+MIB = 1024 * 1024
 
 
 @dataclass
@@ -91,6 +94,29 @@ async def test_sealing_may_end_at_any_step_on_a_real_database_and_a_real_folder(
         api.world.clock.advance(days=2)
         await api.site.seal.tidy()
         assert not [name for name in api.stored() if not name.startswith("files/")]
+
+
+async def test_an_upload_that_a_kill_tore_is_cleared_away_a_day_later(tmp_path: Path) -> None:
+    with Process(tmp_path) as api:
+        packed = Gateway().pack({"samples.bin": bytes(20 * MIB)})
+        whole = multipart(packed.envelope, list(packed.files.items()))
+        head = f"POST /v1/evidence HTTP/1.1\r\nHost: mol\r\nContent-Length: {len(whole)}\r\n"
+        head += f"Content-Type: {MULTIPART}\r\nAuthorization: {AUTH['Authorization']}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", api.port)) as connection:
+            connection.sendall(head.encode() + whole[: len(whole) - MIB])
+            deadline = time.monotonic() + 30
+            while not api.stored() and time.monotonic() < deadline:  # noqa: ASYNC110  another process
+                await asyncio.sleep(0.02)
+            api.end()
+        (torn,) = api.stored()
+        assert torn.startswith("staging/")
+
+    async with serving(tmp_path) as after:
+        await after.site.seal.tidy()
+        assert after.stored() == [torn]
+        after.world.clock.advance(days=1, seconds=1)
+        await after.site.seal.tidy()
+        assert after.stored() == []
 
 
 def check_all_there(api: Process, answered: list[Packed]) -> None:
