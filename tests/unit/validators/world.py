@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,12 @@ class Running:
         return entry["verdict"], entry.get("reason", "")
 
 
+@cache
+def recorded(seed: int, fault: str | None, start: datetime) -> bytes:
+    """Return what a logger wrote; many tests look at the same recording."""
+    return simulate.csv_bytes(simulate.record(seed=seed, fault=fault), start)
+
+
 class World:
     """Three organisations, of which we are the second; time stands still until told."""
 
@@ -119,7 +127,7 @@ class World:
     ) -> Statement:
         """Word the device's next statement; `changes` are of its fields."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            data = simulate.csv_bytes(simulate.record(seed=seed, fault=fault), self.clock.now())
+            data = recorded(seed, fault, self.clock.now())
             (Path(name) / "samples.csv").write_bytes(data)
             (Path(name) / "note.txt").write_bytes(b"seen by a technician %d" % seed)
             subject = Subject(ASSET, detector, "samples.csv", self.clock.now())
@@ -153,7 +161,7 @@ class World:
         device = device or self.device
         payload = payload or claim.dumps()
         evidence = statement.evidence_id(payload)
-        device.advance(Link(claim.sequence, evidence))
+        advance(device, Link(claim.sequence, evidence))
         envelope = device.seal(payload).dumps()
         return self.build(
             claim, envelope, plan=plan, currency=currency, document=document, **content
@@ -281,6 +289,13 @@ class World:
             clock=self.clock,
             dataset_max_bytes=self.policy.dataset_max_bytes,
         )
+
+
+def advance(device: Device, link: Link) -> None:
+    """Advance a device's chain; nobody pulls the plug here, so nothing is made durable."""
+    assert link.previous is not None
+    fields = {"sequence": link.sequence, "previous": link.previous.hex()}
+    device._state.write_text(json.dumps(fields), encoding="utf-8")
 
 
 async def _nothing() -> None:
