@@ -7,10 +7,10 @@ import pytest
 from ledger_service.chain.keys import LocalSigner
 from ledger_service.chain.settings import ChainSettings
 from tests.peers.consortium import Founded, found
-from tests.peers.founded import on_embedded, on_geth
+from tests.peers.founded import on_embedded, on_geth, on_qbft
 from tests.peers.geth import FUNDED, CliqueNetwork, clique_four, clique_one
 
-__all__ = ["clique_four", "clique_one", "on_embedded", "on_geth"]
+__all__ = ["clique_four", "clique_one", "on_embedded", "on_geth", "on_qbft"]
 
 
 @pytest.fixture(scope="session")
