@@ -60,6 +60,21 @@ ubl_schemas() {
   fi
 }
 
+# ---- the schema of the Compose Specification, out of a Go module; never committed
+compose_schema() {
+  local module=github.com/compose-spec/compose-go/v2@v2.16.2 schema=build/peers/compose-spec.json folder
+  local sum="f266dcbb043229405d7cedd5aec918f9102c2b3d5e3850808fdd8edd564a43ff  $schema"
+  sha256sum -c --status <<<"$sum" 2>/dev/null && return 0
+  command -v go >/dev/null || { skip "go is not here" "the check of docker-compose.yml against its schema"; return 0; }
+  mkdir -p build/peers
+  if folder=$(go mod download -json $module | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') \
+    && install -m 644 "$folder/schema/compose-spec.json" $schema && sha256sum -c --status <<<"$sum"; then
+    return 0
+  fi
+  rm -f $schema
+  skip "the Compose Specification's schema could not be fetched" "the check of docker-compose.yml against it"
+}
+
 # ---- geth 1.13, the last that can seal; built once per machine
 geth() {
   if ! .venv/bin/python -m validators.network.geth_build >/dev/null; then
@@ -70,4 +85,5 @@ geth() {
 packages
 node_modules
 ubl_schemas
+compose_schema
 geth
