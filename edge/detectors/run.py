@@ -31,8 +31,12 @@ FEATURE_EXPONENT = -3
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a run gave. `score` > card threshold alarms; `features` are column means, scaled integers."""
+    """What a run gave. `score` > card threshold alarms; `features` are column means, scaled integers.
 
+    `rows`: the samples that were read.
+    """
+
+    rows: int
     score: float
     quantised: int
     features: tuple[Feature, ...]
@@ -87,6 +91,7 @@ class Detector:
             raise errors.ConfigError(detail) from exc
         value = float(np.asarray(score).reshape(()))
         return Scored(
+            rows=len(rows),
             score=value,
             quantised=profile.quantise(value),
             features=self._features(rows),

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from edge.detectors.run import Detector
-from edge.detectors.samples import count_rows
 from edge.evidence.device import Device, Link
 from ledger_service.domain import dataset, errors, ids, profile, statement
 from ledger_service.domain.statement import Runtime, Statement, Window
@@ -46,13 +45,12 @@ def draft(
     samples = _input(folder, subject.input_path, entries)
     scored = detector.run(samples)
     period = detector.card.input.period_seconds
-    rows = count_rows(samples)
     end = subject.end.replace(microsecond=0)
     return Statement(
         asset=subject.asset,
         detector=detector.id,
         failure_mode=scored.failure_mode,
-        window=Window(end - timedelta(seconds=period * max(rows, 1)), end, period),
+        window=Window(end - timedelta(seconds=period * scored.rows), end, period),
         input_path=subject.input_path,
         score=profile.quantity(scored.quantised),
         threshold=profile.quantity(detector.card.threshold),

@@ -112,7 +112,7 @@ class Reason(IntEnum):
     SCORE_CONFLICT = 7  #: the detector, run again, gives another score
     BELOW_THRESHOLD = 8  #: the detector, run again, does not alarm
     DETECTOR_UNFIT = 9  #: not live, not held, or not for this asset
-    WINDOW_STALE = 10  #: the window is too old, or lies in the future
+    WINDOW_STALE = 10  #: the window is too old, lies in the future, or is not that of the samples
     COST_OVER_LIMIT = 11  #: dearer than the policy allows
     COST_DIFFERS = 12  #: the content's cost is not the order document's
     SUPPLIER_NOT_ALLOWED = 13  #: not on the policy's list

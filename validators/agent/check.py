@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from edge.detectors import Detector, Scored
 from edge.detectors.samples import MAX_BYTES
@@ -132,6 +132,8 @@ class Checker:
             raise Refused(Reason.DETECTOR_UNFIT, "we hold no such detector")
         if claim.threshold != profile.quantity(detector.card.threshold):
             raise Refused(Reason.DETECTOR_UNFIT, "another threshold than the detector's card")
+        if claim.window.period_seconds != detector.card.input.period_seconds:
+            raise Refused(Reason.DETECTOR_UNFIT, "another period than the detector's card")
         if claim.failure_mode not in detector.card.failure_modes:
             raise Refused(Reason.DETECTOR_UNFIT, "not a failure mode of the detector")
         if document.asset_type != detector.card.asset_type:
@@ -173,6 +175,7 @@ class Checker:
             claim=claim,
             document=document,
             detector_live=live,
+            measured=timedelta(seconds=scored.rows * detector.card.input.period_seconds),
             claimed=claimed,
             recomputed=scored.quantised,
             agreement=profile.classify(claimed, scored.quantised, threshold),

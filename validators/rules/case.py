@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ledger_service.domain import ids
 from ledger_service.domain.order import Content
@@ -27,6 +27,7 @@ class Announced:
 class Case:
     """An order whose bytes were checked here. Scores are quantised.
 
+    `measured`: the time that the samples cover.
     `wrong_features`: names of the statement's features that our own run does not bear out.
     `diagnosis`: the failure mode that our own run points to.
     """
@@ -36,6 +37,7 @@ class Case:
     claim: Statement
     document: OrderDocument
     detector_live: bool
+    measured: timedelta
     claimed: int
     recomputed: int
     agreement: Agreement

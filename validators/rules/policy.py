@@ -85,6 +85,14 @@ def window_is_fresh(case: Case, policy: Policy, _: Memory) -> Ruling:
     return PASS
 
 
+def window_is_the_samples(case: Case, _: Policy, __: Memory) -> Ruling:
+    """Refuse a window that is longer or shorter than what was measured."""
+    claimed = case.claim.window.end - case.claim.window.start
+    if claimed != case.measured:
+        return Refusal(Reason.WINDOW_STALE, f"it is {claimed} long, the samples {case.measured}")
+    return PASS
+
+
 def cost_is_the_documents(case: Case, policy: Policy, _: Memory) -> Ruling:
     """Refuse where content, document and the sum of its lines differ, or the currency is another."""
     document = case.document
@@ -162,6 +170,7 @@ RULES: Sequence[Rule] = (
     features_are_reproduced,
     score_alarms,
     window_is_fresh,
+    window_is_the_samples,
     cost_is_the_documents,
     cost_is_within_limit,
     supplier_is_allowed,

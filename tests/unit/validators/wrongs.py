@@ -332,6 +332,19 @@ def the_window_lies_in_the_future(world: World) -> Announced:
     return world.order(replace(claim, window=replace(claim.window, end=end)))
 
 
+@wrong(Reason.WINDOW_STALE, "it is 3:00:00 long, the samples 2:00:00")
+def the_window_is_longer_than_what_was_measured(world: World) -> Announced:
+    claim = world.claim()
+    start = claim.window.start - timedelta(hours=1)
+    return world.order(replace(claim, window=replace(claim.window, start=start)))
+
+
+@wrong(Reason.DETECTOR_UNFIT, "another period")
+def the_period_is_not_the_detectors(world: World) -> Announced:
+    claim = world.claim()
+    return world.order(replace(claim, window=replace(claim.window, period_seconds=30)))
+
+
 @wrong(Reason.COST_DIFFERS, "order 23799, document 23800")
 def the_order_costs_less_than_its_document(world: World) -> Announced:
     return world.order(cost=PLAN.cost - 1)
