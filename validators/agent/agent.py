@@ -14,7 +14,7 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Refuse
-from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, SETTLED
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, SETTLED, Status
 from ledger_service.domain.order import Content
 from ledger_service.domain.result import SALT_BYTES, Reason, ResultDocument
 from ledger_service.domain.statement import Statement
@@ -225,7 +225,8 @@ class Agent:
             return place
         if word.status in SETTLED:
             raise CannotSay(f"It is {word.status.title}.", later=False)
-        if item.content.deadline <= self._clock.now().timestamp():
+        emergency = word.status is Status.EMERGENCY  # may be ratified after the deadline too
+        if not emergency and item.content.deadline <= self._clock.now().timestamp():
             raise CannotSay("Its deadline has passed.", later=False)
         return place
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from ledger_service.domain import result
+from ledger_service.domain.calls import Escalate
 from ledger_service.domain.lifecycle import Status
 from tests.unit.validators.outside import US
 from tests.unit.validators.world import SEAT, Running, World, line
@@ -47,3 +50,24 @@ async def test_an_order_that_is_told_of_often_is_judged_once(world: World, us: R
 
     assert len(us.wire.sent) == 1
     assert world.service.fetched == ["note.txt", "samples.csv"]
+
+
+@pytest.mark.parametrize("hours", [1, 60])
+async def test_an_emergency_is_checked_like_any_order_and_ratified_even_after_its_deadline(
+    world: World, us: Running, hours: int
+) -> None:
+    world.version = world.ledger.register_version(
+        world.asset, (1, 2, 3), 1, 3, ratify_period=80 * 3600, emergency_cap=10**6, emergency_max=1
+    )
+    good, bad = world.order(world.claim(seed=1)), world.order(world.claim(seed=2), cost=1)
+    await world.propose(good)
+    await world.say("gov 3", Escalate(good.content, bytes(32)))
+    world.clock.advance(hours=hours)
+    await us.agent.learn(good.order, good.content)
+    await us.agent.learn(bad.order, bad.content)
+    await world.ledger.mine()
+    for number in (1, 3):
+        await world.approve(good, number)
+
+    assert (await world.word(good)).status is Status.RATIFIED
+    assert us.verdict(bad)[0] == ("refuse" if hours == 1 else "nothing")
