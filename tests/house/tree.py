@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("audit", "contracts", "edge", "integrations", "ledger_service", "validators")
+FOLDERS = (*PACKAGES, "docs", "requirements", "tests")
 #: Needs an Alembic context: it is run by migrations, never imported.
 NOT_IMPORTED = ("ledger_service.db.migrations.env", "ledger_service.db.migrations.versions")
 
