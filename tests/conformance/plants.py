@@ -55,6 +55,9 @@ class Plant:
         async with asyncio.timeout(MINED_SECONDS):
             while (receipt := await self.ledger.receipt(transaction)) is None:  # noqa: ASYNC110  a node has no event for it
                 await asyncio.sleep(0.02)
+            # geth tells of a receipt a moment before its newest state counts the nonce.
+            while (await self.ledger.head()).number < receipt.block:  # noqa: ASYNC110  milliseconds
+                await asyncio.sleep(0.005)
             return receipt
 
     async def do(self, key: ports.Signer, call: Call) -> Receipt:

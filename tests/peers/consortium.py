@@ -104,6 +104,9 @@ async def mined(ledger: ChainLedger, transaction: ids.TxHash) -> Receipt:
     async with asyncio.timeout(MINED_SECONDS):
         while (receipt := await ledger.receipt(transaction)) is None:  # noqa: ASYNC110  a node has no event for it
             await asyncio.sleep(0.02)
+        # geth tells of a receipt a moment before its newest state counts the nonce.
+        while (await ledger.head()).number < receipt.block:  # noqa: ASYNC110  milliseconds
+            await asyncio.sleep(0.005)
         return receipt
 
 
