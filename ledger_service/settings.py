@@ -7,19 +7,14 @@ file's folder. Keys and passwords are never settings: settings name files that h
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from ledger_service.domain import errors
 from ledger_service.domain.jobplan import Slug
+from ledger_service.toml_settings import TomlSettings
 
 MIB = 1024 * 1024
 DEFAULT_FILE = Path("mol.toml")
@@ -144,14 +139,13 @@ class Destinations(_Section):
     events: Events | None = Events()
 
 
-class Settings(BaseSettings):
+class Settings(TomlSettings):
     """Everything that the service can be told."""
 
     model_config = SettingsConfigDict(
         env_prefix="MOL_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    root: Path = Path()
     api: Api = Api()
     database: Database = Database()
     storage: Storage = Storage()
@@ -160,19 +154,6 @@ class Settings(BaseSettings):
     seal: Sealing = Sealing()
     orders: Orders = Orders()
     destinations: Destinations = Destinations()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, which comes in by `init_settings`."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
 
     @model_validator(mode="after")
     def _destinations_are_complete(self) -> Self:
@@ -189,10 +170,6 @@ class Settings(BaseSettings):
             raise ValueError("destinations.documents: cosmos needs url and key_file")
         return self
 
-    def path(self, relative: Path) -> Path:
-        """Return a path of the settings as seen from the file's folder."""
-        return self.root / relative
-
     @property
     def base_url(self) -> str:
         """Return the address under which clients reach the API."""
@@ -205,25 +182,4 @@ def load(file: Path | None = None) -> Settings:
     Raise ConfigError that names each wrong field, what was found and what is expected.
     """
     path = file or Path(os.environ.get("MOL_CONFIG", DEFAULT_FILE))
-    if file is not None and not path.is_file():
-        raise errors.ConfigError("There is no such file.", found=path)
-    fields = _read(path) if path.is_file() else {}
-    try:
-        return Settings(**{"root": path.parent, **fields})
-    except ValidationError as exc:
-        raise errors.ConfigError(_explain(path, exc)) from exc
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise errors.ConfigError(f"{path} is not TOML: {exc}") from exc
-
-
-def _explain(path: Path, problem: ValidationError) -> str:
-    lines = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}"
-        for item in problem.errors()
-    ]
-    return f"{path}: " + "; ".join(lines)
+    return Settings.read(path, required=file is not None)

@@ -7,24 +7,19 @@ relative to the file's folder. Keys and passwords are never settings: settings n
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from ledger_service.domain import errors
+from ledger_service.toml_settings import TomlSettings
 from validators.rules.policy import Policy
 
 DEFAULT_FILE = Path("agent.toml")
 
 
-class AgentSettings(BaseSettings):
+class AgentSettings(TomlSettings):
     """Everything that an agent can be told.
 
     `node`: name of the organisation's own node in the network file, the only one that is believed;
@@ -36,7 +31,6 @@ class AgentSettings(BaseSettings):
         env_prefix="MOL_AGENT_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    root: Path = Path()
     organisation: int = Field(ge=1, le=255)
     network: Path = Path("network.json")
     node: str = ""
@@ -48,23 +42,6 @@ class AgentSettings(BaseSettings):
     token_file: Path = Path("token")
     folder: Path = Path()
     policy: Policy = Policy()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, which comes in by `init_settings`."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
-    def path(self, relative: Path) -> Path:
-        """Return a path of the settings as seen from the file's folder."""
-        return self.root / relative
 
     @property
     def home(self) -> Path:
@@ -78,17 +55,7 @@ def load(file: Path | None = None) -> AgentSettings:
     Raise ConfigError that names each wrong field, what was found and what is expected.
     """
     path = file or Path(os.environ.get("MOL_AGENT_CONFIG", DEFAULT_FILE))
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise errors.ConfigError("The agent's settings cannot be read.", found=path) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise errors.ConfigError(f"{path} is not TOML: {exc}") from exc
-    try:
-        values: dict[str, Any] = {"root": path.parent, **fields}
-        return AgentSettings(**values)
-    except ValidationError as exc:
-        raise errors.ConfigError(_explain(path, exc)) from exc
+    return AgentSettings.read(path, required=True)
 
 
 def read_token(settings: AgentSettings) -> str:
@@ -98,11 +65,3 @@ def read_token(settings: AgentSettings) -> str:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise errors.ConfigError("The token cannot be read.", file=file) from exc
-
-
-def _explain(path: Path, problem: ValidationError) -> str:
-    lines = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}"
-        for item in problem.errors()
-    ]
-    return f"{path}: " + "; ".join(lines)

@@ -31,6 +31,9 @@ def create_app(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> 
         description=DESCRIPTION,
         version=version("maintenance-order-ledger"),
         lifespan=lifespan,
+        # The pages that FastAPI makes of it load scripts from the internet; plants have none.
+        docs_url=None,
+        redoc_url=None,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
     )
     problems.install(app)

@@ -134,7 +134,9 @@ def show_places(console: Console, site: Site, network: Network, report_file: Pat
 
 def show_logins(console: Console, built: Built) -> None:
     """Print where the running stack is, and one login per role."""
-    console.print(f"[bold]API {built.base_url}/docs[/]; Ctrl-C ends the stack.")
+    console.print(
+        f"[bold]API {built.base_url}/v1[/], described at /openapi.json; Ctrl-C ends the stack."
+    )
     table = Table("role", "bearer token in this file", title="Logins", title_justify="left")
     for file in sorted(built.site.token("operator").parent.iterdir()):
         table.add_row(file.name, str(file))
