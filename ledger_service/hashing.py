@@ -1,25 +1,28 @@
 """Hashing a file that lies on this machine, on several cores, as fast as they hash.
 
-Leaves are independent, so each thread reads and hashes leaves of its own. It reads into a buffer
-that it keeps: a fresh one for each leaf costs as much again in page faults as the copy itself. No
-mapping of the file: one that is cut short meanwhile would end the process.
+Leaves are independent, so each thread hashes leaves of its own. A large file is mapped, not read:
+copying it out of the page cache costs a seventh of the hashing, the mapping next to nothing where
+the cache holds it in large pieces. The price: a mapped file that somebody cuts short meanwhile
+ends this process (SIGBUS), as it does with other programs that map what they read.
 """
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from ledger_service.domain import dataset, errors, merkle
+from ledger_service.domain import dataset, merkle
 from ledger_service.domain.ids import FileRoot
 
 READ_BYTES = 1024 * 1024
-RUN_BYTES = 16 * 1024 * 1024
+RUN_BYTES = 8 * 1024 * 1024  #: what one thread takes at a time; smaller files are read
 MAX_THREADS = 8
 
 Progress = Callable[[int], None]
@@ -47,69 +50,53 @@ def hash_file(
 ) -> Hashed:
     """Return root and size; `threads` 0: one per core. `progress` is told bytes hashed.
 
-    Memory: one MiB a thread, whatever the size. Raise DigestMismatch if the file becomes shorter
-    meanwhile, OSError.
+    Raise BadChunkSize, OSError.
     """
     dataset.check_chunk(chunk)
     with path.open("rb", buffering=0) as file:
-        reader = _Reader(file.fileno(), path, os.fstat(file.fileno()).st_size, chunk)
-        tree = merkle.TreeHasher()
-        for run in reader.runs(threads or cores()):
-            for leaf in run.leaves:
-                tree.append(leaf)
-            progress(run.size)
-    return Hashed(FileRoot(tree.root()), reader.size)
+        if os.fstat(file.fileno()).st_size <= RUN_BYTES:
+            return _read(file, chunk, progress)
+        return _mapped(file, chunk, threads or cores(), progress)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    leaves: list[bytes]
-    size: int
+def _read(file: BinaryIO, chunk: int, progress: Progress) -> Hashed:
+    hasher = dataset.FileHasher(chunk)
+    while data := file.read(READ_BYTES):
+        hasher.update(data)
+        progress(len(data))
+    return Hashed(hasher.root(), hasher.size)
 
 
-class _Reader:
-    """Hashes runs of leaves of one open file, in any number of threads."""
-
-    def __init__(self, descriptor: int, path: Path, size: int, chunk: int) -> None:
-        self._descriptor = descriptor
-        self._path = path
-        self._chunk = chunk
-        self._own = threading.local()
-        self.size = size
-
-    def runs(self, threads: int) -> Iterator[_Run]:
-        """Yield all runs in order, a few of them under way at once."""
-        starts = range(0, self.size, RUN_BYTES)
-        if len(starts) <= 1 or threads == 1:
-            yield from map(self._run, starts)
-            return
-        waiting: deque[Future[_Run]] = deque()
+def _mapped(file: BinaryIO, chunk: int, threads: int, progress: Progress) -> Hashed:
+    tree = merkle.TreeHasher()
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+        with contextlib.suppress(AttributeError, OSError):  # not on every system
+            mapped.madvise(mmap.MADV_HUGEPAGE)
         with ThreadPoolExecutor(threads, thread_name_prefix="hash") as pool:
-            for start in starts:
-                waiting.append(pool.submit(self._run, start))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            for leaves, size in _in_order(pool, view, chunk, 2 * threads):
+                for leaf in leaves:
+                    tree.append(leaf)
+                progress(size)
+        return Hashed(FileRoot(tree.root()), len(view))
 
-    def _run(self, start: int) -> _Run:
-        end = min(start + RUN_BYTES, self.size)
-        return _Run([self._leaf(at) for at in range(start, end, self._chunk)], end - start)
 
-    def _leaf(self, start: int) -> bytes:
-        leaf, buffer = merkle.new_leaf(), self._buffer()
-        at, end = start, min(start + self._chunk, self.size)
-        while at < end:
-            piece = buffer[: min(end - at, READ_BYTES)]
-            count = os.preadv(self._descriptor, [piece], at)
-            if not count:
-                raise errors.DigestMismatch("It became shorter while it was read.", path=self._path)
-            leaf.update(piece[:count])
-            at += count
-        return leaf.digest()
+def _in_order(
+    pool: ThreadPoolExecutor, view: memoryview, chunk: int, ahead: int
+) -> Iterator[tuple[list[bytes], int]]:
+    """Yield the leaf hashes and sizes of all runs in order, at most so many runs ahead."""
+    waiting: deque[Future[tuple[list[bytes], int]]] = deque()
+    for start in range(0, len(view), RUN_BYTES):
+        waiting.append(pool.submit(_run, view, start, chunk))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
-    def _buffer(self) -> memoryview:
-        if not hasattr(self._own, "buffer"):
-            self._own.buffer = memoryview(bytearray(READ_BYTES))
-        found: memoryview = self._own.buffer
-        return found
+
+def _run(view: memoryview, start: int, chunk: int) -> tuple[list[bytes], int]:
+    end = min(start + RUN_BYTES, len(view))
+    leaves = []
+    for at in range(start, end, chunk):
+        with view[at : min(at + chunk, end)] as piece:
+            leaves.append(merkle.leaf_hash(piece))
+    return leaves, end - start

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import Path
 
 import pytest
@@ -56,14 +55,6 @@ def test_progress_adds_up_to_the_size(tmp_path: Path) -> None:
     hash_file(file, progress=told.append)
 
     assert sum(told) == RUN_BYTES * 3 + 5
-
-
-def test_a_file_that_becomes_shorter_meanwhile_is_not_taken_for_another(tmp_path: Path) -> None:
-    file = tmp_path / "data"
-    file.write_bytes(bytes(4 * RUN_BYTES))
-
-    with pytest.raises(errors.DigestMismatch, match="shorter"):
-        hash_file(file, threads=1, progress=lambda _: os.truncate(file, RUN_BYTES))
 
 
 def test_a_chunk_size_out_of_the_list_is_refused(tmp_path: Path) -> None:
