@@ -28,8 +28,6 @@ abstract contract Registry is Keys {
         uint16 emergencyMax;
     }
 
-    /// @dev "No seat" in `standing`.
-    uint256 internal constant NO_SEAT = 255;
     uint256 internal constant MAX_SEATS = 64;
     uint256 internal constant MAX_PERIOD = 90 days;
     /// @dev Seats kept in the first slot, behind 144 bits of terms; 25 in each further one.

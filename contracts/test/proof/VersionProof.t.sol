@@ -29,7 +29,7 @@ contract VersionProof is Registry {
         (uint256 terms, bytes32 asset, uint256 who) = (_terms[x], assetOf[x], membersOf[x]);
         (uint256 more0, uint256 more1) = (_moreSeats[x][0], _moreSeats[x][1]);
         bytes32 current = currentOf[version.asset];
-        vm.assume(uint8(terms) == 1 || uint8(terms) == 2);
+        vm.assume(x != 0 && (uint8(terms) == 1 || uint8(terms) == 2));
         this.register(version);
         assert(_terms[x] & ~LIFE == terms & ~LIFE && assetOf[x] == asset && membersOf[x] == who);
         assert(_moreSeats[x][0] == more0 && _moreSeats[x][1] == more1);
