@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger_service.db import sql
 from ledger_service.db.tables import evidence, hop, maintenance_order
 from ledger_service.domain import errors, ids
-from ledger_service.domain.lifecycle import SETTLED, Stage
+from ledger_service.domain.lifecycle import SETTLED, Stage, Status
 from ledger_service.domain.records import Evidence, Hop
 
 
@@ -74,13 +74,25 @@ class SqlEvidence:
         return [_read(row) for row in await self._connection.execute(query)]
 
     async def waiting(self) -> int:
-        """Count the backlog."""
-        settled = select(maintenance_order.c.evidence).where(
-            maintenance_order.c.status.in_([int(status) for status in SETTLED])
+        """Count the backlog: what is sealed, and what has open orders only.
+
+        From the open side, by index: it is asked before each upload, and what is settled grows for
+        years. What is being anchored has an order from the same transaction on.
+        """
+        other = maintenance_order.alias("other")
+        settled = select(1).where(
+            other.c.evidence == evidence.c.id, other.c.status.in_([int(it) for it in SETTLED])
         )
-        query = select(func.count()).where(
-            evidence.c.stage.in_([Stage.SEALED, Stage.ANCHORING]), evidence.c.id.not_in(settled)
+        sealed = select(func.count()).where(
+            evidence.c.stage == Stage.SEALED.value, ~settled.exists()
         )
+        open_ = select(maintenance_order.c.evidence).where(
+            maintenance_order.c.status.in_([int(it) for it in set(Status) - SETTLED])
+        )
+        anchoring = select(func.count()).where(
+            evidence.c.id.in_(open_), evidence.c.stage == Stage.ANCHORING.value, ~settled.exists()
+        )
+        query = select(sealed.scalar_subquery() + anchoring.scalar_subquery())
         return int((await self._connection.execute(query)).scalar_one())
 
     async def move(self, wanted: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
