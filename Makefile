@@ -12,10 +12,10 @@ CHAIN ?= embedded
 PYTEST := $(BIN)/python -m pytest
 SOURCES := audit contracts edge integrations ledger_service validators tests
 
-.PHONY: help demo serve test check bench simulate clean lock setup-run setup-dev setup-peers fix docs audit-deps
+.PHONY: help demo serve test check bench simulate clean lock setup-run setup-dev setup-peers fix docs audit-deps sbom
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
 # ---- set-up: idempotent, quick when done
 .venv/bin/uv: requirements/uv.txt
@@ -38,22 +38,22 @@ help: ## list the targets
 	@$(BIN)/uv pip install -q --python .venv-proof/bin/python --require-hashes -r requirements/proof.txt
 	@touch $@
 
-setup-run: .venv/.run
-setup-dev: .venv/.dev
+setup-run: .venv/.run ## what runs: virtual environment and locked dependencies
+setup-dev: .venv/.dev ## and what tests, checks and measures it
 
 setup-peers: .venv/.dev .venv-proof/.done ## the real parts that tests run against
 	@bash tests/peers/setup.sh
 	@bash contracts/setup.sh
 
 # ---- the main job
-demo: setup-run ## the whole journey, from nothing: CHAIN=embedded|clique|qbft
+demo: setup-run ## the whole journey, from nothing: CHAIN=embedded|clique|qbft, INPUT=folder, ORDERS=n
 	@$(MOL) demo --chain $(CHAIN) $(if $(INPUT),--input $(INPUT)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(DEST),--dest $(DEST)) $(if $(EDGE),--edge)
 
 serve: setup-run ## the same stack, left running
 	@$(MOL) demo --chain $(CHAIN) --serve
 
 # ---- proof that it holds
-test: setup-peers ## all rings, real peers
+test: setup-peers ## all rings, real peers: ARGS="tests/unit -k name"
 	@$(PYTEST) $(ARGS)
 
 check: setup-dev ## format, lint, types, floors, budgets, docs and artifacts fresh
@@ -66,7 +66,7 @@ check: setup-dev ## format, lint, types, floors, budgets, docs and artifacts fre
 bench: setup-dev ## benchmarks: ONLY=name, CHAIN=clique|qbft|embedded
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(filter-out file,$(origin CHAIN)),--chain $(CHAIN))
 
-simulate: setup-dev
+simulate: setup-dev ## the deterministic simulator (a later capability)
 	@echo "The deterministic simulator is a later capability: not there yet." >&2; exit 2
 
 # ---- housekeeping
@@ -83,8 +83,13 @@ lock: .venv/bin/uv ## make the locks anew
 	@$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra dev requirements/build.in -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra run requirements/build.in -c requirements/dev.txt -o requirements/run.txt
 
-audit-deps: setup-dev ## known vulnerabilities in the locked dependencies
-	@$(BIN)/uv tool run pip-audit --disable-pip --require-hashes -r requirements/run.txt
+audit-deps: setup-dev ## known vulnerabilities in what runs; fails if any of it cannot be looked up
+	@$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r requirements/run.txt
+
+sbom: setup-dev ## what runs, as a CycloneDX list: build/sbom.json
+	@mkdir -p build
+	@$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/run.txt -o build/sbom.json
+	@echo "build/sbom.json"
 
 clean: ## back to a bare checkout
 	@rm -rf .venv .venv-proof build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

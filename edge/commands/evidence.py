@@ -33,8 +33,7 @@ app = App(
     name="evidence",
     help="""Make a signed statement over a folder of data, send it, and see where it is.
 
-    Example:
-    `mol evidence key robot-7.pem`, then
+    Example: `mol evidence key robot-7.pem`, then
     `mol evidence pack data/ --asset 1/robot-7 --input samples.csv --key robot-7.pem -o e.evidence`,
     `mol evidence send e.evidence --token-file edge.token`, `mol evidence watch ID`
     """,

@@ -15,6 +15,7 @@ app = App(
     help="""Explain the settings: mol.toml and MOL_* in the environment, which wins.
 
     Nested names join with two underscores: `MOL_API__PORT=8080`.
+    Example: `mol config check --config plant/mol.toml`
     """,
 )
 

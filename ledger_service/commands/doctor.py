@@ -26,7 +26,13 @@ SLOW_HEAD_PERIODS = 10
 CLOCK_SECONDS = 30
 API_SECONDS = 3.0
 
-app = App(name="doctor", help="Examine the whole service: what is wrong, and what to do about it.")
+app = App(
+    name="doctor",
+    help="""Examine the whole service: what is wrong, and what to do about it.
+
+    Example: `mol doctor --config plant/mol.toml`
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,7 @@ class Finding:
 
 @app.default
 def run(config_file: Config = None, *, json: Json = False) -> int:
-    """Look at everything; exit 1 if something is wrong.
-
-    Example: `mol doctor --config plant/mol.toml`
-    """
+    """Look at everything; exit 1 if something is wrong."""
     findings = uvloop.run(_examine(config.load(config_file)))
     if json:
         as_json([asdict(item) for item in findings])

@@ -33,6 +33,7 @@ app = App(
 
     `list`, `show` and `withdraw` work on the service's own database and key (mol.toml); `cancel`,
     `emergency` and `complete` sign with an organisation's key, given as a keystore.
+    Example: `mol order list --status Validated`, then `mol order show ORDER`.
     """,
 )
 

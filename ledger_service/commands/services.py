@@ -24,8 +24,14 @@ up = App(
     """,
 )
 api = App(name="api", help="Run the HTTP API alone: `mol api --config plant/mol.toml`.")
-anchor = App(name="anchor", help="Run the anchor alone: sealed evidence becomes orders on chain.")
-follow = App(name="follow", help="Run the watcher alone: final blocks in, deliveries out.")
+anchor = App(
+    name="anchor",
+    help="Run the anchor alone, sealed evidence becomes orders: `mol anchor --config plant/mol.toml`.",
+)
+follow = App(
+    name="follow",
+    help="Run the watcher alone, final blocks in, deliveries out: `mol follow --config plant/mol.toml`.",
+)
 
 
 @up.default
