@@ -53,6 +53,26 @@ async def test_what_is_cancelled_leaves_nothing_and_blocks_nobody(store: ports.S
         await rows.evidence.add(make.evidence(1))
 
 
+async def test_who_is_cancelled_while_waiting_for_its_turn_holds_nothing(
+    store: ports.Store,
+) -> None:
+    async def take() -> int:
+        async with store.transaction() as rows:
+            return await rows.outgoing.next_nonce(make.SIGNER, 0)
+
+    async with store.transaction() as rows:
+        await rows.outgoing.next_nonce(make.SIGNER, 0)
+        waiting = [asyncio.create_task(take()) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        for task in waiting:
+            task.cancel()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert all(isinstance(end, asyncio.CancelledError) for end in ended)
+    async with asyncio.timeout(10):
+        assert await take() == 1
+
+
 async def test_what_is_not_committed_is_seen_by_nobody_else(store: ports.Store) -> None:
     async with store.transaction() as rows:
         await rows.evidence.add(make.evidence(1))
