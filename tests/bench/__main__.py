@@ -13,7 +13,7 @@ from rich.console import Console
 from ledger_service.domain import errors
 from tests.bench import report
 from tests.bench.figures import Result
-from tests.bench.options import Options
+from tests.bench.options import WORK, Options
 
 #: In the order in which they run: what needs a quiet machine first.
 THERE = {
@@ -108,6 +108,8 @@ def command_line() -> int:
         return _complain(str(exc))
     except errors.LedgerError as exc:
         return _complain(str(exc), FAILED)
+    except TimeoutError:
+        return _complain(f"Something did not come in time; the logs are below {WORK}.", FAILED)
     except KeyboardInterrupt:
         return 130
     return int(code or 0)

@@ -11,6 +11,8 @@ from rich.console import Console
 from tests.bench.report import FOLDER
 from validators.network.files import Kind
 
+WORK = FOLDER / "work"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -30,7 +32,7 @@ class Options:
 
 def fresh(name: str) -> Path:
     """Return an empty folder for the files and logs of a bench; those of the last run go."""
-    folder = (FOLDER / "work" / name).resolve()
+    folder = (WORK / name).resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
