@@ -128,9 +128,7 @@ def test_what_cannot_be_packed_is_refused_by_name_and_takes_no_number(
 
 
 def test_what_the_service_refuses_is_said_with_its_code(edge: Edge) -> None:
-    edge.serve()
-    edge.device = "00" * 32
-    edge.stop()
+    edge.device = "00" * 32  # the service knows another device
     edge.serve()
     edge.packed()
     done = edge.send()

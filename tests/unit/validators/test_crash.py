@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger_service.domain import errors
 from ledger_service.domain.calls import Approve, Refuse
 from ledger_service.testing.signer import decode
 from tests.unit.validators.lives import HOME, sweep, tend
@@ -108,3 +109,31 @@ async def test_a_nonce_that_another_wallet_took_is_replaced_and_the_verdict_said
         assert (await world.word(item)).approved == 2
         assert [decode(raw).nonce for raw in world.sent] == [0, 1]
         assert us.memory.failures == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "allowed"),
+    [
+        ("approve", "approve", False),
+        ("approve", "refuse", False),
+        ("refuse", "approve", False),
+        ("unapprove", "unapprove", False),
+        ("approve", "unapprove", True),
+        ("approve", "complete", True),
+    ],
+)
+async def test_the_pen_signs_one_verdict_an_order_whoever_asks(
+    world: World, first: str, second: str, *, allowed: bool
+) -> None:
+    item = world.order()
+    call = Refuse(item.content, 1, 1, bytes(32))
+    async with world.agent() as us:
+        await us.pen.ready()
+        us.pen.sign(first, item.order, call)
+        if allowed:
+            us.pen.sign(second, item.order, call)
+            return
+        with pytest.raises(errors.Conflict):
+            us.pen.sign(second, item.order, call)
+
+        assert len(us.memory.unmined) == 1

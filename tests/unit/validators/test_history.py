@@ -70,6 +70,18 @@ async def test_a_number_is_used_even_if_its_order_was_refused(world: World, us: 
     assert us.verdict(fork) == ("refuse", "SEQUENCE_FORK")
 
 
+async def test_a_number_is_used_even_if_a_check_failed_after_its_signature_held(
+    world: World, us: Running
+) -> None:
+    mismatched = world.order(world.claim(seed=1), document=b"no document")
+    await us.agent.consider(mismatched)
+    fork = world.order(replace(world.claim(seed=2), sequence=1, previous=None))
+    await us.agent.consider(fork)
+
+    assert us.verdict(mismatched) == ("refuse", "DOCUMENT_MISMATCH")
+    assert us.verdict(fork) == ("refuse", "SEQUENCE_FORK")
+
+
 async def test_a_forged_statement_does_not_use_up_a_devices_number(
     world: World, us: Running
 ) -> None:

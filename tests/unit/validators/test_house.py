@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ledger_service.domain.result import Reason
 from ledger_service.testing.signer import decode
 from tests.unit.validators.outside import US
 from tests.unit.validators.world import Running, World, line
+from validators.rerun.models import Models
 
 
 async def caught_up(us: Running) -> None:
@@ -27,6 +29,22 @@ async def test_an_order_is_learned_from_the_chain_when_the_feed_tells_nothing(
     await caught_up(us)
 
     assert us.verdict(item) == ("approve", "")
+
+
+async def test_an_order_in_a_block_that_replaced_another_is_learned_too(
+    tmp_path: Path, models: Models
+) -> None:
+    world = World(tmp_path / "deep", models, depth=2)
+    item = world.order()
+    async with world.agent() as us:
+        await us.house.start()
+        await world.ledger.mine()
+        await caught_up(us)
+        world.ledger.fork(1)
+        await world.propose(item)  # at the height that was read before
+        await caught_up(us)
+
+        assert us.verdict(item) == ("approve", "")
 
 
 async def test_an_order_learned_while_the_service_is_down_is_judged_when_it_is_back(
