@@ -33,7 +33,7 @@ class ChainLedger(Registry):
         self.deployment = deployment
         self.orders = deployment.domain
         self.finality_depth = settings.finality_depth
-        self._nodes = [Node(url) for url in settings.rpc]
+        self._nodes = [Node(url, timeout=settings.timeout) for url in settings.rpc]
         self._best = 0
         self._return_at = 0.0
         self._ours: set[int] = set()

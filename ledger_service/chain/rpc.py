@@ -20,7 +20,7 @@ from ledger_service.domain import errors
 
 keep_safe()
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 10.0
 #: The receipts of a full block are some megabytes; beyond this an answer is read no further.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 READ_BYTES = 256 * 1024
@@ -87,11 +87,11 @@ class _Provider(AsyncHTTPProvider):
 class Node:
     """One node, by its HTTP address."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self.url = url
         self._provider = _Provider(
             url,
-            request_kwargs={"timeout": aiohttp.ClientTimeout(TIMEOUT_SECONDS)},
+            request_kwargs={"timeout": aiohttp.ClientTimeout(timeout)},
             # Repeating is the caller's decision: it knows what may be repeated, and other nodes.
             exception_retry_configuration=None,
         )

@@ -57,7 +57,7 @@ class ChainSettings:
     """Nodes and rules of a network, as `mol network` writes them in network.json.
 
     `fees`: fields of a transaction in wei, by their JSON-RPC names. `period`: seconds between
-    blocks, 0 for on demand.
+    blocks, 0 for on demand. `timeout`: seconds until a node that is silent is passed over.
     """
 
     kind: str
@@ -67,6 +67,7 @@ class ChainSettings:
     finality_depth: int
     period: float
     fees: tuple[tuple[str, int], ...]
+    timeout: float = 10.0
 
     @classmethod
     def load(cls, path: Path, *, node: str = "") -> ChainSettings:

@@ -68,7 +68,7 @@ class Liar:
 
 
 @asynccontextmanager
-async def serving(*handlers: Handler) -> AsyncIterator[ChainLedger]:
+async def serving(*handlers: Handler, patience: float = 10.0) -> AsyncIterator[ChainLedger]:
     """Serve each handler as a node; yield a client of them, in this order."""
     app = web.Application()
     for number, handler in enumerate(handlers):
@@ -78,7 +78,8 @@ async def serving(*handlers: Handler) -> AsyncIterator[ChainLedger]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     urls = [f"http://127.0.0.1:{port}/{number}" for number in range(len(handlers))]
-    settings = ChainSettings("qbft", CHAIN_ID, tuple(urls), (), 0, 0.1, (("gasPrice", 0),))
+    fees = (("gasPrice", 0),)
+    settings = ChainSettings("qbft", CHAIN_ID, tuple(urls), (), 0, 0.1, fees, patience)
     deployment = Deployment(CHAIN_ID, GENESIS, ids.Address(bytes(20)), CONTRACT, 1)
     ledger = ChainLedger(settings, deployment)
     try:
@@ -228,15 +229,14 @@ async def test_an_answer_without_an_end_is_read_no_further() -> None:
     assert sent < 2 * rpc.MAX_ANSWER_BYTES
 
 
-async def test_a_node_that_is_slow_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpc, "TIMEOUT_SECONDS", 0.3)
+async def test_a_node_that_is_slow_is_left_for_another() -> None:
     hanging = asyncio.Event()
 
     async def hang(_: web.Request) -> web.Response:
         await hanging.wait()
         return web.Response()
 
-    async with serving(hang, Liar().serve) as ledger:
+    async with serving(hang, Liar().serve, patience=0.3) as ledger:
         assert (await ledger.head()).number == 9
         hanging.set()
 
