@@ -15,6 +15,8 @@ from validators.network.plan import Plan
 from validators.network.processes import specs
 
 Program = Callable[[str, str], str]
+#: Free ports are found by binding them for a moment.
+pytestmark = pytest.mark.enable_socket
 
 
 @pytest.fixture
