@@ -245,7 +245,7 @@ class TokenRows(Protocol):
     """API access."""
 
     async def add(self, token: Token) -> None:
-        """Insert."""
+        """Insert. Raise Conflict for an id or a secret that is there."""
 
     async def by_digest(self, digest: bytes) -> Token | None:
         """Return the token whose secret has this SHA-256."""
@@ -300,7 +300,7 @@ class Ledger(Protocol):
         """Return how many transactions of this key are mined."""
 
     async def simulate(self, call: Call, sender: ids.Address) -> None:
-        """Try the call on the pending state. Raise CallReverted with the contract's reason."""
+        """Try the call on the newest state. Raise CallReverted with the contract's reason."""
 
     def prepare(self, call: Call) -> Unsigned:
         """Encode the call with its fixed gas limit and this network's fees."""
@@ -338,7 +338,10 @@ class Ledger(Protocol):
         """Say whether the device key is registered for the asset and not revoked."""
 
     async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
-        """Take and verify the proofs of an order at a block; None where the node keeps no state."""
+        """Take and verify the proofs of an order at a block; None where no node keeps the state.
+
+        Raise NodeUnreachable if none answers: then it is not known whether one keeps it.
+        """
 
 
 class Signer(Protocol):
