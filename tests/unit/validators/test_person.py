@@ -76,7 +76,7 @@ async def test_what_a_person_refuses_goes_on_chain_with_the_digest_of_their_word
     assert us.memory.verdicts[item.order]["text"] == NO.text
 
 
-@pytest.mark.parametrize("damage", ["detector", "bytes", "device", "policy"])
+@pytest.mark.parametrize("damage", ["detector", "bytes", "device"])
 async def test_nobody_approves_what_the_checks_refuse_by_now(
     world: World, us: Running, item: Announced, damage: str
 ) -> None:
@@ -86,9 +86,6 @@ async def test_nobody_approves_what_the_checks_refuse_by_now(
             world.ledger.revoke_detector(item.content.detector)
         case "device":
             world.ledger.revoke_device(world.asset, world.device.id)
-        case "policy":
-            limit = world.policy.model_copy(update={"cost_limit": 1})
-            us.agent._policy = limit
         case "bytes":
             for kept in (us.kept._folder).iterdir():
                 kept.unlink()
@@ -99,6 +96,23 @@ async def test_nobody_approves_what_the_checks_refuse_by_now(
     assert us.verdict(item) == ("nothing", "")
     assert us.wire.sent == []
     assert us.memory.pending[item.order]["declined"]
+
+
+async def test_nobody_approves_what_a_stricter_policy_refuses_since_the_last_start(
+    world: World,
+) -> None:
+    item = world.order(plan=DEAR)
+    async with world.agent() as before:
+        await before.house.start()
+        await before.agent.consider(item)
+    world.policy = world.policy.model_copy(update={"cost_limit": 1})
+    async with world.agent() as us:
+        await us.house.start()
+        us.desk.drop(item.order, YES)
+        await us.house.read_desk()
+
+        assert us.wire.sent == []
+        assert "Cost over limit" in us.memory.pending[item.order]["declined"]
 
 
 async def test_our_own_damaged_copy_is_fetched_again_and_never_scored(
