@@ -39,9 +39,19 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+def digest_of(texts: dict[str, str]) -> str:
+    """Return what an artifact remembers of its sources: SHA-256 of all of them, by name."""
+    return hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+
+
+def read(sources: Path = HERE / "src") -> dict[str, str]:
+    """Return file name -> text of the sources."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.glob("*.sol"))}
+
+
 def compile_all(sources: Path = HERE / "src") -> dict[str, str]:
     """Return artifact file name -> text, from the sources as they are."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(sources.glob("*.sol"))}
+    texts = read(sources)
     output = solcx.compile_standard(
         {
             "language": "Solidity",
@@ -50,7 +60,7 @@ def compile_all(sources: Path = HERE / "src") -> dict[str, str]:
         },
         solc_binary=str(SOLC),
     )
-    digest = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+    digest = digest_of(texts)
     artifacts = {
         f"{name}.json": _dump(_artifact(output["contracts"][f"{name}.sol"][name], digest))
         for name in PUBLISHED
