@@ -38,8 +38,11 @@ def _documents(settings: config.Settings, section: config.Documents) -> Closable
         from integrations.documents.folder import FolderDocuments  # noqa: PLC0415  on demand
 
         return FolderDocuments(settings.path(section.path))
-    from integrations.cosmos import CosmosDocuments  # noqa: PLC0415  an extra of its own
-
+    try:
+        from integrations.cosmos import CosmosDocuments  # noqa: PLC0415  an extra of its own
+    except ImportError as exc:
+        text = "Cosmos DB needs `pip install 'maintenance-order-ledger[cosmos]'`."
+        raise errors.ConfigError(text, found=exc) from exc
     key = secret(settings, section.key_file)
     return CosmosDocuments(section.url, key, section.database, section.container)
 

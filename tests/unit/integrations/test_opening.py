@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,15 @@ async def test_an_asset_s_own_technician_is_told_with_a_link(tmp_path: Path) -> 
     [mail] = [path.read_text(encoding="utf-8") for path in (tmp_path / "mailbox/new").iterdir()]
     assert "To: anna@plant.example" in mail
     assert f"https://ledger.plant.example/v1/orders/{delivery.key}" in mail.replace("=\n", "")
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("c2VjcmV0\n", encoding="utf-8")
+    for name in [name for name in sys.modules if name.startswith("integrations.cosmos")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "azure.cosmos", None)  # what Python does for what is missing
+
+    with pytest.raises(errors.ConfigError, match=r"\[cosmos\]"):
+        open_destinations(settings(tmp_path, destinations=REMOTE))
