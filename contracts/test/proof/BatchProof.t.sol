@@ -4,22 +4,19 @@ pragma solidity 0.8.37;
 import {Content} from "../../src/Types.sol";
 import {Step} from "./Step.sol";
 
-/// @title Batches of two, maybe of one order twice: after both items the invariant holds, nothing went back, no other order moved.
+/// @title Batches of two, after both items the invariant holds and nothing went back.
 /// @notice An item runs the function of the single call, so who may call is proven there; here the callers may, and the items meet.
 contract BatchProof is Step {
-    /// @custom:halmos --array-lengths xs=2,votes=2,results=2
-    function check_approve_batch(
-        Content[] calldata xs, uint256[] calldata votes, bytes32[] calldata results, Content calldata y, uint256 t, address a
+    /// @custom:halmos --array-lengths xs=2,votes=2,reasons=2,details=2
+    function check_refuse_batch(
+        Content[] calldata xs, uint256[] calldata votes, uint16[] calldata reasons, bytes32[] calldata details, uint256 t, address a
     ) public {
-        vm.assume(seated(xs[0], a, votes[0]) & seated(xs[1], a, votes[1]) == 1);
-        vm.assume(idOf(xs[1]) != idOf(y));
-        uint256 second = wordOf(xs[1]);
-        vm.assume(inv(xs[1]) == 1 && movedAt(second) <= t);
-        Was memory was = pre(xs[0], y, t);
+        vm.assume(seated(xs[0], a, votes[0]) & seated(xs[1], a, votes[1]) & inv(xs[1]) == 1);
+        Was memory was = pre(xs[0], xs[1], t);
         vm.prank(a);
-        this.approveBatch(xs, votes, results);
-        uint256 ok = b(wordOf(y) == was.y) & inv(xs[0]) & inv(xs[1]);
-        assert(ok & forward(was.x, wordOf(xs[0]), t) & forward(second, wordOf(xs[1]), t) == 1);
+        this.refuseBatch(xs, votes, reasons, details);
+        assert(inv(xs[0]) & inv(xs[1]) == 1);
+        assert(onward(xs[0], was.x, t) & onward(xs[1], was.y, t) == 1);
     }
 
     /// @dev Two orders of one piece of evidence, both allowed but for each other: at most one of them comes to live.
@@ -32,7 +29,11 @@ contract BatchProof is Step {
         Was memory was = pre(x, y, t);
         vm.prank(a);
         this.proposeBatch(xs);
-        assert(inv(x) & inv(y) & forward(was.x, wordOf(x), t) & forward(was.y, wordOf(y), t) == 1);
+        assert(inv(x) & inv(y) & onward(x, was.x, t) & onward(y, was.y, t) == 1);
         assert(holds(wordOf(x)) & holds(wordOf(y)) == 0);
+    }
+
+    function onward(Content calldata x, uint256 was, uint256 t) private view returns (uint256) {
+        return forward(was, wordOf(x), t);
     }
 }
