@@ -57,8 +57,9 @@ class Registry:
         return next((n for n in self.members if self.organisations[n].governance == key), 0)
 
     def organisation_of(self, key: ids.Address) -> int:
-        """Return the member whose key this is, in whichever role; 0 for none."""
-        return self.verdict_of(key) or self.governance_of(key)
+        """Return whose key this is or was, in whichever role; 0 for none."""
+        found = (n for n, o in self.organisations.items() if key in {o.verdict, o.governance})
+        return next(found, 0)
 
     def role_of(self, key: ids.Address) -> int:
         """Return the number of the key's role: none, verdict, governance, builder."""

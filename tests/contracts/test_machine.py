@@ -85,8 +85,8 @@ class Machine(RuleBasedStateMachine):
         book = self.book.copy()
         turn = Turn(self.registry, book, self.plant.domain, address(name), mined.time)
         error, events = answer_of(turn, call)
-        expected = (error and error.fields, events)
-        assert (mined.error and mined.error.fields, mined.events) == expected, (name, call)
+        assert (mined.error and mined.error.fields) == (error and error.fields), (name, call)
+        assert mined.events == events, (name, call)
         if error is not None:
             return
         self._check_moves(book)
@@ -115,7 +115,7 @@ class Machine(RuleBasedStateMachine):
         contents = tuple(self.content(one) for one in which)
         self.both(f"verdict {number}", calls.Approve(contents, (number - 1,) * many, results))
 
-    @rule(name=keys, seat=seats, which=st.integers(0, 23))
+    @rule(name=keys.filter("builder".__ne__), seat=seats, which=st.integers(0, 23))
     def approve_anywhere(self, name: str, seat: int, which: int) -> None:
         result = ids.ResultDigest(bytes(32))
         self.both(name, calls.Approve((self.content(which),), (seat,), (result,)))
@@ -217,7 +217,7 @@ class Machine(RuleBasedStateMachine):
 def test_any_history_is_the_same_on_the_contract_and_in_memory(plant: Plant) -> None:
     Machine.plant = plant
     few = settings(
-        max_examples=6,
+        max_examples=20,
         stateful_step_count=25,
         deadline=None,
         derandomize=False,
