@@ -16,6 +16,8 @@ from ledger_service.domain import errors
 
 WRONG_USE = 2
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
+#: Whatever is written after the name, options too: their spelling is not known here yet.
+Anything = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 app = App(
     name="detector",
@@ -120,13 +122,13 @@ def quality(
 
 
 @app.command
-def promote() -> int:
+def promote(*_: Anything) -> int:
     """Move a detector from trial to service: a later capability."""
     return _later("promote")
 
 
 @app.command
-def register() -> int:
+def register(*_: Anything) -> int:
     """Register a detector: a later capability; `mol motion propose AddDetector` does it by hand."""
     return _later("register")
 

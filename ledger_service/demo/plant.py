@@ -110,7 +110,7 @@ async def start_parties(built: Built, supervisor: Supervisor) -> None:
         *(
             Process(
                 f"agent-{party.name}",
-                mol("agent", "run", "--config", site.agent(party) / "agent.toml"),
+                mol("agent", "--config", site.agent(party) / "agent.toml"),
                 site.logs / f"agent-{party.name}.log",
             )
             for party in PARTIES

@@ -42,7 +42,7 @@ app = App(
     name="agent",
     help="""An organisation's agent: it checks every order itself and says what the organisation says.
 
-    Example: `mol agent run --config agent.toml`. Orders that its rules do not decide wait for a person:
+    Example: `mol agent --config agent.toml` runs it. Orders that its rules do not decide wait for a person:
     `mol agent pending`, then `mol agent show ORDER`, `mol agent approve ORDER` or
     `mol agent refuse ORDER --reason "the line is stopped anyway"`.
     """,
@@ -76,6 +76,7 @@ Order = Annotated[str, Parameter(help="The order's id, or its first digits if th
 Yes = Annotated[bool, Parameter(negative="", help="Do not ask.")]
 
 
+@app.default
 @app.command
 def run(*, config_file: Annotated[Path | None, Parameter(name="--config")] = None) -> None:
     """Run the agent until SIGTERM. What it is told to do next is in its journal: kill it if you must."""
