@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import event
@@ -48,14 +49,21 @@ class SqlStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        # SQLite's writers look again and again, longer and longer, until it is free: the unlucky ones
+        # of many wait seconds. Those of one process queue instead.
+        self._turn: AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        )
         # SQLite knows what to do from `reading` (below); its readers have snapshots anyway.
         self._reading: dict[str, Any] = {"reading": True}
         if engine.dialect.name == "postgresql":
             self._reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
-    def transaction(self) -> AbstractAsyncContextManager[ports.Transaction]:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[ports.Transaction]:
         """Begin a writing transaction; commit at the end, roll back on any exception."""
-        return self._open(self.engine)
+        async with self._turn, self._open(self.engine) as rows:
+            yield rows
 
     def reading(self) -> AbstractAsyncContextManager[ports.Transaction]:
         """Begin a transaction that only reads, on one snapshot: it never waits for a writer."""
