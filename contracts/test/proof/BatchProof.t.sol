@@ -13,6 +13,7 @@ contract BatchProof is Step {
     ) public {
         vm.assume(seated(xs[0], a, votes[0]) & seated(xs[1], a, votes[1]) & inv(xs[1]) == 1);
         Was memory was = pre(xs[0], xs[1], t);
+        vm.assume(movedAt(was.y) <= t);
         vm.prank(a);
         this.refuseBatch(xs, votes, reasons, details);
         assert(inv(xs[0]) & inv(xs[1]) == 1);
