@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ledger_service.commands.show import Json, as_json
 from ledger_service.demo import run as story
+from ledger_service.demo.signals import until_told
 
 WRONG_USE = 2
 OUT = Path("build/demo")
@@ -42,6 +43,8 @@ def demo(
 ) -> int:
     """Run the demo; exit 0 only if every order reached the end expected of it.
 
+    SIGTERM, SIGINT and SIGHUP end every process of it in order; exit 143, 130 or 129.
+
     Parameters
     ----------
     chain:
@@ -55,7 +58,7 @@ def demo(
     out:
         Where everything is written: report.json, logs, documents, purchase orders, keys.
     serve:
-        Leave the stack running until Ctrl-C.
+        Leave the stack running until Ctrl-C or SIGTERM.
     dest:
         Real destinations come with a later capability.
     edge:
@@ -67,7 +70,7 @@ def demo(
         return WRONG_USE
     console = Console(stderr=json)
     options = story.Options(chain, out, orders, input, serve)
-    made = asyncio.run(story.run(options, console))
-    if json:
+    made, code = asyncio.run(until_told(story.run(options, console)))
+    if json and made is not None:
         as_json(made)
-    return 0
+    return code

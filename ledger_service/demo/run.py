@@ -185,4 +185,4 @@ async def _until_interrupted(supervisor: Supervisor) -> None:
     try:
         await _guard(supervisor)
     except asyncio.CancelledError:
-        return  # Ctrl-C ends the stack in order
+        return  # a signal ends the stack in order

@@ -62,7 +62,13 @@ class Supervisor:
 
     async def start(self, *processes: Process) -> None:
         """Start processes side by side; return when all are ready. Raise ProcessFailed."""
-        await asyncio.gather(*(self._first_start(process) for process in processes))
+        starts = [asyncio.create_task(self._first_start(process)) for process in processes]
+        try:
+            await asyncio.gather(*starts)
+        finally:  # after a failure none may come up behind the back of `stop`
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
 
     def pid(self, name: str) -> int:
         """Return the process id of a running process."""

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from eth_account import Account
 from lxml import etree
 
 from ledger_service.domain import profile, result
@@ -36,6 +37,18 @@ def mol_demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         check=False,
         timeout=SECONDS,
     )
+
+
+def needles(folder: Path) -> dict[str, tuple[bytes, ...]]:
+    """Each secret file of a demo -> every form in which its secret must lie nowhere else."""
+    texts = {*(folder / "keys").glob("*.password"), *(folder / "tokens").iterdir()}
+    found: dict[str, tuple[bytes, ...]] = {}
+    found |= {file.name: (file.read_text("utf-8").strip().encode(),) for file in texts}
+    for keystore in (folder / "keys").glob("*.json"):
+        password = keystore.with_suffix(".password").read_text("utf-8").strip()
+        key = bytes(Account.decrypt(json.loads(keystore.read_text("utf-8")), password))
+        found[keystore.name] = (key, key.hex().encode(), key.hex().upper().encode())
+    return found
 
 
 @dataclass(frozen=True)
