@@ -6,8 +6,9 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ledger_service.domain import errors
 
@@ -21,23 +22,49 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Open for writing. Raise InUse if another process does."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / FILE_NAME
-        self._file: BinaryIO = self._path.open("ab")
+        path = folder / FILE_NAME
+        self._file = path.open(
+            "ab", buffering=0
+        )  # what failed to be written must not stay anywhere
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             self._file.close()
             raise errors.InUse("Another agent runs in this folder.", folder=folder) from exc
-        whole = _whole_length(self._path)
-        if whole < self._path.stat().st_size:
-            os.truncate(self._path, whole)
+        self._whole = _whole_length(path)
+        self._torn = self._whole < path.stat().st_size
+        self._mend()
         _sync_folder(folder)
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry; durable when it returns. A crash leaves the whole of it or nothing."""
-        self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+        """Append an entry; durable when it returns. A crash leaves the whole of it or nothing.
+
+        Raise StorageError: then nothing of it is there, and nothing of it comes later.
+        """
+        data = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        try:
+            self._mend()
+            self._torn = True
+            self._append(data)
+        except OSError as exc:
+            with suppress(OSError):  # the next write, or the next start, mends it
+                self._mend()
+            raise errors.StorageError(f"The journal cannot be written: {exc}") from exc
+        self._torn = False
+        self._whole += len(data)
+
+    def _append(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
         os.fsync(self._file.fileno())
+
+    def _mend(self) -> None:
+        """Cut off what is no whole line."""
+        if self._torn:
+            self._file.truncate(self._whole)
+            os.fsync(self._file.fileno())
+            self._torn = False
 
     def close(self) -> None:
         """Let go of the file."""

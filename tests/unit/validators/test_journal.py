@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,33 @@ def test_a_whole_line_that_is_no_entry_stops_the_agent_with_its_place(
 
     with pytest.raises(errors.BrokenLog, match="line 2"):
         ReadBook(tmp_path)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A disk that is full, as far as this process can tell."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_an_entry_that_could_not_be_written_does_not_come_to_life_later(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    book.write(cursor(1))
+    whole = (tmp_path / FILE_NAME).read_bytes()
+    with files_of_at_most(len(whole) + 7), pytest.raises(errors.StorageError):
+        book.write({**cursor(2), "padding": "x" * 3000})
+    assert (book.memory.feed, (tmp_path / FILE_NAME).read_bytes()) == (1, whole)
+    book.write({"kind": "block", "number": 7})
+    book.close()
+
+    again = ReadBook(tmp_path).memory
+    assert (again.feed, again.block) == (1, 7)
 
 
 def test_a_second_agent_in_the_same_folder_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
