@@ -13,11 +13,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from ledger_service.domain import errors
 from ledger_service.domain.jobplan import Slug
 from ledger_service.toml_settings import TomlSettings
 
 MIB = 1024 * 1024
 DEFAULT_FILE = Path("mol.toml")
+#: Where the environment says which database, there may be no file at all.
+ENOUGH = ("MOL_DATABASE__URL", "MOL_DATABASE")
 
 
 class _Section(BaseModel):
@@ -177,9 +180,17 @@ class Settings(TomlSettings):
 
 
 def load(file: Path | None = None) -> Settings:
-    """Read the file (default: $MOL_CONFIG, then ./mol.toml if there) and the environment.
+    """Read the file (default: $MOL_CONFIG, then ./mol.toml) and the environment.
 
-    Raise ConfigError that names each wrong field, what was found and what is expected.
+    Raise ConfigError that names each wrong field, what was found and what is expected, or says that
+    nothing is configured here: defaults alone would be another, empty service.
     """
-    path = file or Path(os.environ.get("MOL_CONFIG", DEFAULT_FILE))
-    return Settings.read(path, required=file is not None)
+    named = os.environ.get("MOL_CONFIG")
+    path = file or Path(named or DEFAULT_FILE)
+    if not (file or named or path.is_file() or any(name in os.environ for name in ENOUGH)):
+        raise errors.ConfigError(
+            f"There is no {DEFAULT_FILE} here: go to the service's folder, give --config FILE, or "
+            f"set MOL_CONFIG or {ENOUGH[0]}.",
+            folder=Path.cwd(),
+        )
+    return Settings.read(path, required=bool(file or named))

@@ -16,11 +16,12 @@ from rich.console import Console
 from ledger_service import settings as config
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import load_keystore
+from ledger_service.commands.given import existing_store
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json
 from ledger_service.db.session import SqlStore
 from ledger_service.domain import errors, ids
-from ledger_service.wiring.service import load_plans, open_ledger, open_store
+from ledger_service.wiring.service import load_plans, open_ledger
 
 SLOW_HEAD_PERIODS = 10
 CLOCK_SECONDS = 30
@@ -69,15 +70,21 @@ async def _examine(settings: config.Settings) -> list[Finding]:
         advice = "start the nodes, or correct network.json"
         findings.append(await _look("chain", advice, lambda: _chain(ledger)))
         findings.append(
-            await _look("builder", "pass a motion AddBuilder", lambda: _builder(settings, ledger))
+            await _look(
+                "builder",
+                "`mol key prove --builder`, then `mol motion propose AddBuilder`",
+                lambda: _builder(settings, ledger),
+            )
         )
         for asset in settings.orders.assets:
             advice = "pass a motion RegisterVersion"
             findings.append(await _look(asset, advice, partial(_asset, ledger, asset)))
-        async with open_store(settings) as store:
+        async with existing_store(settings) as store:
             findings += await _database(store, ledger)
     except errors.StorageError as exc:
         findings.append(Finding("database", ok=False, text=str(exc), todo="start the database"))
+    except errors.ConfigError as exc:
+        findings.append(Finding("database", ok=False, text=str(exc), todo="start it: `mol up`"))
     finally:
         await ledger.close()
     findings.append(await _look("api", "start it: `mol up`", lambda: _api(settings)))

@@ -14,6 +14,7 @@ from cyclopts import App
 from ledger_service import settings as config
 from ledger_service.chain import binding
 from ledger_service.chain.client import ChainLedger
+from ledger_service.commands.given import existing_store, order_of, require_database
 from ledger_service.commands.keys import Keystore, Place
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json, short, table
@@ -23,7 +24,7 @@ from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.order import Content, order_id
 from ledger_service.services.deliveries import approvals
 from ledger_service.services.track import OrderView, Track
-from ledger_service.wiring.service import open_service, open_store
+from ledger_service.wiring.service import open_service
 
 OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
 
@@ -66,7 +67,7 @@ def list_(
 @app.command
 def show(order: str, config_file: Config = None, *, json: Json = False) -> None:
     """Show an order: document, approvals, facts of the chain, deliveries."""
-    view = uvloop.run(_view(config.load(config_file), _id(order)))
+    view = uvloop.run(_view(config.load(config_file), order_of(order)))
     found = _describe(view)
     if json:
         as_json(found)
@@ -87,7 +88,7 @@ def show(order: str, config_file: Config = None, *, json: Json = False) -> None:
 @app.command
 def export(order: str, file: Path, config_file: Config = None) -> None:
     """Write an order's content to a file, for `cancel`, `emergency` and `complete` elsewhere."""
-    view = uvloop.run(_view(config.load(config_file), _id(order)))
+    view = uvloop.run(_view(config.load(config_file), order_of(order)))
     text = json_library.dumps(view.order.content.as_json(), indent=2)
     file.write_text(text + "\n", encoding="utf-8")
     print(f"written to {file}")
@@ -96,7 +97,7 @@ def export(order: str, file: Path, config_file: Config = None) -> None:
 @app.command
 def withdraw(order: str, config_file: Config = None) -> None:
     """Take an open order back, with the builder's key of mol.toml."""
-    uvloop.run(_withdraw(config.load(config_file), _id(order)))
+    uvloop.run(_withdraw(config.load(config_file), order_of(order)))
     print("sent; `mol order show` says when it is final")
 
 
@@ -194,16 +195,17 @@ async def _call(
 
 
 async def _list(settings: config.Settings, status: Status | None, limit: int) -> list[Any]:
-    async with open_store(settings) as store:
+    async with existing_store(settings) as store:
         return list(await Track(store).orders(limit=limit, status=status))
 
 
 async def _view(settings: config.Settings, order: ids.OrderId) -> OrderView:
-    async with open_store(settings) as store:
+    async with existing_store(settings) as store:
         return await Track(store).order(order)
 
 
 async def _withdraw(settings: config.Settings, order: ids.OrderId) -> None:
+    require_database(settings)
     async with open_service(settings) as service:
         await service.close.withdraw(order)
 
@@ -247,10 +249,6 @@ def _content(file: Path) -> Content:
         raise errors.ConfigError(
             "Not an order's content; `mol order export` writes it.", file=file
         ) from exc
-
-
-def _id(text: str) -> ids.OrderId:
-    return ids.OrderId(ids.parse32(text))
 
 
 def _status(name: str | None) -> Status | None:

@@ -10,10 +10,10 @@ from cyclopts import App
 
 from ledger_service import ports
 from ledger_service import settings as config
+from ledger_service.commands.given import existing_store, order_of
 from ledger_service.commands.services import Config, run
 from ledger_service.commands.show import Json, as_json, table
 from ledger_service.domain import errors
-from ledger_service.wiring.service import open_store
 
 T = TypeVar("T")
 
@@ -71,9 +71,10 @@ def retry(destination: str, delivery: str | None = None, config_file: Config = N
 @app.command
 def replay(destination: str, order: str, config_file: Config = None) -> None:
     """Deliver an order's facts to a destination once more; it recognises what it already has."""
+    wanted = order_of(order).hex()
 
     async def again(rows: ports.Transaction) -> int:
-        return await rows.outbox.replay(_known(config_file, destination), order)
+        return await rows.outbox.replay(_known(config_file, destination), wanted)
 
     count = _with_rows(config_file, again)
     if not count:
@@ -110,7 +111,7 @@ def _known(config_file: Config, destination: str) -> str:
 
 def _with_rows(config_file: Config, work: Callable[[ports.Transaction], Awaitable[T]]) -> T:
     async def opened() -> T:
-        async with open_store(config.load(config_file)) as store, store.transaction() as rows:
+        async with existing_store(config.load(config_file)) as store, store.transaction() as rows:
             return await work(rows)
 
     return uvloop.run(opened())

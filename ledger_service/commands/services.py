@@ -13,7 +13,7 @@ from ledger_service.wiring import running
 
 Config = Annotated[
     Path | None,
-    Parameter(name=["--config", "-c"], help="mol.toml; default: $MOL_CONFIG, ./mol.toml."),
+    Parameter(name=["--config", "-c"], help="mol.toml; default: $MOL_CONFIG, then ./mol.toml."),
 ]
 
 up = App(

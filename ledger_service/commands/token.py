@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from ledger_service import settings as config
 from ledger_service.api.auth import make_token
+from ledger_service.commands.given import existing_store
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json, table
 from ledger_service.domain import errors
@@ -85,12 +86,12 @@ async def _create(
 
 
 async def _list(settings: config.Settings) -> list[Token]:
-    async with open_store(settings) as store, store.reading() as rows:
+    async with existing_store(settings) as store, store.reading() as rows:
         return list(await rows.tokens.list())
 
 
 async def _revoke(settings: config.Settings, name: str) -> None:
-    async with open_store(settings) as store, store.transaction() as rows:
+    async with existing_store(settings) as store, store.transaction() as rows:
         if not await rows.tokens.revoke(name, datetime.now(UTC)):
             raise errors.NotFound("No such token.", found=name)
 

@@ -1,0 +1,47 @@
+"""What commands are given: ids as words, and a database that must be there already.
+
+A slip of the pen is wrong use (exit 2), and looking never makes what it looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from ledger_service import settings as config
+from ledger_service.db.session import SqlStore
+from ledger_service.domain import errors, ids
+from ledger_service.wiring.service import database_url, open_store
+
+
+@contextmanager
+def as_wrong_use() -> Iterator[None]:
+    """Take a field that is not what it must be for a mistake on the command line."""
+    try:
+        yield
+    except errors.UnknownField as exc:
+        raise errors.ConfigError(f"Wrong use: {exc.detail}", **exc.fields) from exc
+
+
+def order_of(word: str) -> ids.OrderId:
+    """Read an order's id. Raise ConfigError."""
+    with as_wrong_use():
+        return ids.OrderId(ids.parse32(word))
+
+
+@asynccontextmanager
+async def existing_store(settings: config.Settings) -> AsyncIterator[SqlStore]:
+    """Open the service's database. Raise ConfigError if it would have to be made first."""
+    require_database(settings)
+    async with open_store(settings) as store:
+        yield store
+
+
+def require_database(settings: config.Settings) -> None:
+    """Raise ConfigError if the settings name a SQLite file that is not there."""
+    scheme, _, path = database_url(settings).partition(":///")
+    if scheme.startswith("sqlite") and path and not Path(path).exists():
+        raise errors.ConfigError(
+            "There is no database yet; `mol up` and `mol token create` make it.", file=path
+        )
