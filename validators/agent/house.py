@@ -21,6 +21,7 @@ from ledger_service.domain.units import format_time
 from validators.agent.accounts import Accounts
 from validators.agent.agent import Agent
 from validators.agent.desk import Desk
+from validators.agent.feed import Feed
 from validators.agent.loops import forever
 from validators.agent.pen import Pen
 from validators.agent.source import CloseOut, Source, announced, close_out
@@ -29,9 +30,7 @@ from validators.journal.book import Book
 from validators.rules.case import CannotSay, Refused
 from validators.rules.policy import Policy
 
-FEED_WAIT_SECONDS = 20.0
 FEED_PERIOD = 0.0
-EMPTY_PAUSE_SECONDS = 0.2
 BEGIN_PAUSE_SECONDS = 1.0
 DESK_PERIOD = 0.25
 TEND_PERIOD = 0.5
@@ -74,7 +73,7 @@ class House:
         self._prepare = prepare
         block = None if accounts.key_is_new else book.memory.block
         self._watcher = Watcher(ledger, first_block if block is None else block + 1, self._take)
-        self._after = book.memory.feed
+        self._feed = Feed(source, book, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[ids.OrderId, tuple[int, datetime]] = {}
 
@@ -121,12 +120,10 @@ class House:
 
     async def read_feed(self) -> None:
         """Read one page of the feed. Raise SourceDown."""
-        page = await self._source.feed(self._after, FEED_WAIT_SECONDS)
-        for item in page.items:
+        page = await self._feed.read()
+        for item in page:
             self._take_line(item)
-        if not page.items and page.next == self._after:
-            await self._clock.sleep(EMPTY_PAUSE_SECONDS)  # if the service did not wait
-        self._after = page.next
+        self._feed.passed(page)
 
     async def follow(self) -> None:
         """Read the chain at each new head, for ever. Raise ChainError."""
@@ -294,8 +291,7 @@ class House:
         memory = self._book.memory
         if self._agent.busy or self._tasks:
             return
-        if self._after != memory.feed:
-            self._book.write({"kind": "feed", "next": self._after})
+        self._feed.save()
         behind = self._watcher.position - (memory.block or 0)
         if behind >= QUIET_BLOCKS or (memory.block is None and behind > 0):
             self._book.write({"kind": "block", "number": self._watcher.position})

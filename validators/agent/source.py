@@ -24,6 +24,7 @@ MIB = 1024 * 1024
 MAX_FEED_BYTES = 256 * MIB
 MAX_ORDER_BYTES = 32 * MIB
 MAX_ENVELOPE_BYTES = 4 * MIB
+MAX_REPORT_BYTES = 256 * 1024
 NOT_FOUND = 404
 NOT_AS_TOLD = (
     AttributeError,
@@ -44,14 +45,6 @@ class SourceDown(errors.LedgerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page of the feed; ask again with `next`."""
-
-    items: list[dict[str, Any]]
-    next: int
-
-
-@dataclass(frozen=True, slots=True)
 class CloseOut:
     """The end of the work as a technician reported it; `digest` is of the report."""
 
@@ -64,14 +57,17 @@ class CloseOut:
 class Source(Protocol):
     """What the agent needs of a service. Every method may raise SourceDown, NotFound."""
 
-    async def feed(self, after: int, wait: float) -> Page:
-        """Return announcements behind a sequence, waiting up to `wait` seconds for the first."""
+    async def feed(self, after: int, wait: float) -> list[Any]:
+        """Return lines behind a sequence, waiting up to `wait` seconds for the first."""
 
     async def envelope(self, evidence: ids.EvidenceId) -> bytes:
         """Return the DSSE envelope of a piece of evidence."""
 
     async def document(self, order: ids.OrderId) -> bytes:
         """Return an order's document."""
+
+    async def report(self, digest: bytes) -> bytes:
+        """Return the report of a close-out."""
 
     def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
         """Stream a file of a dataset."""
@@ -91,12 +87,11 @@ class HttpSource:
             base_url=url, headers=headers, timeout=TIMEOUT, transport=transport
         )
 
-    async def feed(self, after: int, wait: float) -> Page:
-        """Return announcements behind a sequence, and where to go on."""
+    async def feed(self, after: int, wait: float) -> list[Any]:
+        """Return lines behind a sequence. Nothing is said of what they hold."""
         answer = await self._get("/v1/feed", MAX_FEED_BYTES, {"after": after, "wait": wait})
         try:
-            fields = json.loads(answer)
-            return Page(list(fields["items"]), int(fields["next"]))
+            return list(json.loads(answer)["items"])
         except NOT_AS_TOLD as exc:
             raise SourceDown("Not a feed.") from exc
 
@@ -112,6 +107,10 @@ class HttpSource:
         except NOT_AS_TOLD as exc:
             raise SourceDown("Not an order.") from exc
 
+    async def report(self, digest: bytes) -> bytes:
+        """Return the report of a close-out; whether it is the one is the caller's to see."""
+        return await self._get(f"/v1/close-outs/{digest.hex()}", MAX_REPORT_BYTES)
+
     async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
         """Stream a file of a dataset. An end before the announced length is SourceDown."""
         url = f"/v1/evidence/{evidence.hex()}/files/{quote(path)}"
@@ -124,14 +123,17 @@ class HttpSource:
             raise SourceDown(repr(exc)) from exc
 
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
-        """Hand in a result document; the same again is no error."""
+        """Hand in a result document; the same again is no error. What the service answers is left."""
         url = f"/v1/orders/{order.hex()}/results/{organisation}"
         headers = {"Content-Type": "application/json"}
         try:
-            answer = await self._client.put(url, content=document, headers=headers)
-        except httpx.HTTPError as exc:
+            async with (
+                asyncio.timeout(PATIENCE_SECONDS),
+                self._client.stream("PUT", url, content=document, headers=headers) as answer,
+            ):
+                _check(answer, url)
+        except (httpx.HTTPError, TimeoutError) as exc:
             raise SourceDown(repr(exc)) from exc
-        _check(answer, url)
 
     async def close(self) -> None:
         """Close the connections."""

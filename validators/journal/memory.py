@@ -52,6 +52,7 @@ class Memory:
         self.key: ids.Address | None = None
         self.unaccounted: dict[ids.OrderId, dict[str, Any]] = {}
         self.feed = 0
+        self.feed_line = ""
         self.block: int | None = None
         self.failures: list[dict[str, Any]] = []
         self._numbers: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
@@ -221,7 +222,7 @@ class Memory:
         self.failures.append(entry)
 
     def _note_feed(self, entry: dict[str, Any]) -> None:
-        self.feed = entry["next"]
+        self.feed, self.feed_line = entry["next"], entry.get("line", "")
 
     def _note_block(self, entry: dict[str, Any]) -> None:
         self.block = entry["number"]

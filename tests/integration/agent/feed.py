@@ -59,7 +59,8 @@ class Feed:
         deadline = time.monotonic() + min(wait, LONGEST_WAIT)
         while len(self.lines) <= after and time.monotonic() < deadline:
             time.sleep(STEP)
-        return json.dumps({"items": self.lines[after:], "next": len(self.lines)}).encode()
+        items = [{"sequence": at, **line} for at, line in enumerate(self.lines, 1) if at > after]
+        return json.dumps({"items": items, "next": len(self.lines)}).encode()
 
 
 def line(item: Announced) -> dict[str, Any]:

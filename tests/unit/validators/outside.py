@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Sent
-from validators.agent.source import Page, SourceDown
+from validators.agent.source import SourceDown
 
 US = 2
 
@@ -21,16 +21,24 @@ class Service:
     envelopes: dict[ids.EvidenceId, bytes] = field(default_factory=dict)
     documents: dict[ids.OrderId, bytes] = field(default_factory=dict)
     files: dict[ids.EvidenceId, dict[str, bytes]] = field(default_factory=dict)
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[Any] = field(default_factory=list)
     handed: dict[ids.OrderId, bytes] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
+    reports: dict[bytes, bytes] = field(default_factory=dict)
     down: bool = False
     takes_results: bool = True
 
-    async def feed(self, after: int, wait: float) -> Page:
+    async def feed(self, after: int, wait: float) -> list[Any]:
+        """Number the lines as they stand, but for those that say a number of their own."""
         del wait
         self._check_up()
-        return Page(self.lines[after:], len(self.lines))
+        found: list[Any] = []
+        for place, line in enumerate(self.lines, 1):
+            given = line if isinstance(line, dict) else {}
+            number = given.get("sequence", place)
+            if (number if type(number) is int else place) > after:
+                found.append({"sequence": number, **line} if isinstance(line, dict) else line)
+        return found
 
     async def envelope(self, evidence: ids.EvidenceId) -> bytes:
         self._check_up()
@@ -39,6 +47,10 @@ class Service:
     async def document(self, order: ids.OrderId) -> bytes:
         self._check_up()
         return _of(self.documents, order)
+
+    async def report(self, digest: bytes) -> bytes:
+        self._check_up()
+        return _of(self.reports, digest)
 
     async def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
         self._check_up()

@@ -305,7 +305,6 @@ async def _nothing() -> None:
 def line(item: Announced) -> dict[str, Any]:
     """Return an order as a line of the feed."""
     return {
-        "sequence": 1,
         "kind": "order",
         "order": item.order.hex(),
         "body": {

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.validators.world import Running, World, line
+
+
+async def read(us: Running) -> None:
+    await us.house.read_feed()
+    await us.house.drain()
+    us.house._save_cursors()
+
+
+def filler(order: int) -> dict[str, Any]:
+    return {"kind": "of a later version", "order": f"{order:064x}"}
+
+
+@pytest.mark.parametrize("number", [10**30, -1, 0, True, 1.5, "7", None, 2**53])
+async def test_a_number_that_is_none_moves_nothing_on(
+    world: World, us: Running, number: Any
+) -> None:
+    world.service.lines = [filler(1), {**filler(2), "sequence": number}]
+    await read(us)
+    assert us.memory.feed == 1
+    item = world.order()
+    world.service.lines[1] = line(item)
+    await read(us)
+
+    assert us.verdict(item) == ("approve", "")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("then", ["fewer", "more"])
+async def test_after_a_restore_the_feed_is_read_anew(
+    world: World, then: str, *, restarted: bool
+) -> None:
+    judged, lost = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    world.service.lines = [line(judged), filler(2), filler(3)]
+    async with world.agent() as us:
+        await us.house.start()
+        await read(us)
+        assert us.memory.feed == 3
+        world.service.lines = [
+            line(judged),
+            line(lost),
+            *([filler(4)] * 5 if then == "more" else []),
+        ]
+        if not restarted:
+            world.service.down = True
+            with pytest.raises(Exception, match="does not answer"):
+                await read(us)
+            world.service.down = False
+            await read(us)
+            assert us.verdict(lost) != ("nothing", "")
+            return
+    async with world.agent() as us:
+        await us.house.start()
+        await read(us)
+        assert us.verdict(lost) != ("nothing", "")
+        assert us.memory.feed == len(world.service.lines)
+
+
+async def test_a_lie_about_a_number_is_found_out_once_it_is_told_no_more(
+    world: World, us: Running
+) -> None:
+    world.service.lines = [{**filler(1), "sequence": 2**53 - 1}]
+    await read(us)
+    item = world.order()
+    world.service.lines = [line(item)]
+    for _ in range(2):
+        await read(us)
+
+    assert us.verdict(item) == ("approve", "")
