@@ -97,8 +97,10 @@ class EvidenceRows(Protocol):
     async def waiting(self) -> int:
         """Count evidence whose stage is Sealed or Anchoring and that has no settled order: the backlog."""
 
-    async def move(self, evidence: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
-        """Set the stage."""
+    async def move(
+        self, evidence: ids.EvidenceId, stage: Stage, reason: str = "", *, expected: Stage
+    ) -> None:
+        """Set the stage of evidence that is where `expected` says. Raise Conflict if it is not."""
 
     async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
         """Return the newest first."""
@@ -114,7 +116,13 @@ class OrderRows(Protocol):
     """Orders, results, close-outs, and the feed to the organisations."""
 
     async def add(self, order: Order) -> None:
-        """Insert; the same id again is no error and changes nothing."""
+        """Insert; the same id again is no error and changes nothing.
+
+        Raise Conflict if another order has this attempt of the evidence and was not voided.
+        """
+
+    async def void(self, order: ids.OrderId) -> None:
+        """Say that its proposal had no effect: another order may make this attempt."""
 
     async def get(self, order: ids.OrderId) -> Order:
         """Return it. Raise NotFound."""

@@ -95,11 +95,17 @@ class SqlEvidence:
         query = select(sealed.scalar_subquery() + anchoring.scalar_subquery())
         return int((await self._connection.execute(query)).scalar_one())
 
-    async def move(self, wanted: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
-        """Set the stage."""
-        await self._connection.execute(
-            update(evidence).where(evidence.c.id == wanted).values(stage=stage.value, reason=reason)
+    async def move(
+        self, wanted: ids.EvidenceId, stage: Stage, reason: str = "", *, expected: Stage
+    ) -> None:
+        """Set the stage by an UPDATE that says where it was: who comes second waits, then is told."""
+        done = await self._connection.execute(
+            update(evidence)
+            .where(evidence.c.id == wanted, evidence.c.stage == expected.value)
+            .values(stage=stage.value, reason=reason)
         )
+        if not done.rowcount:
+            raise errors.Conflict("The evidence is elsewhere by now.", expected=expected.value)
 
     async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
         """Return the newest first."""

@@ -23,15 +23,29 @@ class SqlOrders:
         self._connection = connection
 
     async def add(self, item: Order) -> None:
-        """Insert; the same id again changes nothing."""
+        """Insert; the same id again changes nothing. Raise Conflict if another has the attempt."""
         values = {
             **sql.values_of(item),
             "content": item.content.as_json(),
             "evidence": item.content.evidence,
             "dataset_root": item.content.dataset_root,
+            "attempt": item.content.attempt,
         }
+        table = maintenance_order.c
         insert = sql.insert(self._connection, maintenance_order).values(**values)
-        await self._connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
+        done = await self._connection.execute(insert.on_conflict_do_nothing().returning(table.id))
+        if done.first() is not None:
+            return
+        same = select(table.id).where(table.id == item.id)
+        if (await self._connection.execute(same)).first() is None:
+            raise errors.Conflict("Another order makes this attempt.", found=item.content.attempt)
+
+    async def void(self, wanted: ids.OrderId) -> None:
+        """Give its attempt free."""
+        table = maintenance_order
+        await self._connection.execute(
+            update(table).where(table.c.id == wanted).values(attempt=None)
+        )
 
     async def get(self, wanted: ids.OrderId) -> Order:
         """Return it. Raise NotFound."""

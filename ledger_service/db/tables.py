@@ -119,6 +119,8 @@ maintenance_order = Table(
     Column("status", Integer, nullable=False, index=True),
     Column("block", BigInteger),
     Column("reason", Words, nullable=False),
+    Column("attempt", Integer),  # null once its proposal had no effect
+    UniqueConstraint("evidence", "attempt"),
 )
 
 result = Table(

@@ -84,7 +84,7 @@ class Anchor:
     async def again(self, evidence: ids.EvidenceId) -> None:
         """Make another attempt for evidence that failed, or whose order ended without a purchase.
 
-        Raise NotFound, IllegalMove.
+        Raise NotFound, IllegalMove; Conflict if somebody else moved it at the same moment.
         """
         async with self._store.transaction() as rows:
             found = await rows.evidence.get(evidence)
@@ -96,7 +96,7 @@ class Anchor:
                     found=last.title if last is not None else found.stage.value,
                     expected="Failed, Refused, Expired or Withdrawn",
                 )
-            await rows.evidence.move(evidence, Stage.SEALED)
+            await rows.evidence.move(evidence, Stage.SEALED, expected=found.stage)
             await rows.evidence.hop(Hop(evidence, "again", self._clock.now()))
         self._wakes.sealed.ring()
 
@@ -173,10 +173,8 @@ class Anchor:
             return None
 
     async def _store_order(self, rows: ports.Transaction, item: Built) -> None:
-        present = await rows.evidence.get(item.evidence.id)
-        if present.stage is not Stage.SEALED:
-            raise errors.Conflict("Somebody else anchors it.")
-        await rows.evidence.move(item.evidence.id, Stage.ANCHORING)
+        # First, and guarded: of two processes that built an order each, one gets no further.
+        await rows.evidence.move(item.evidence.id, Stage.ANCHORING, expected=Stage.SEALED)
         await rows.evidence.hop(Hop(item.evidence.id, "anchoring", self._clock.now()))
         await rows.orders.add(item.order)
         await rows.orders.announce(
@@ -199,6 +197,7 @@ class Anchor:
             await rows.outgoing.settle(ended.outgoing.key, ended.state, ended.reason)
             for order, reason in without.items():
                 evidence = (await rows.orders.get(order)).content.evidence
+                await rows.orders.void(order)
                 await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
 
     async def _without_effect(self, ended: Ended) -> dict[ids.OrderId, str] | None:
@@ -244,8 +243,9 @@ class Anchor:
         self, rows: ports.Transaction, evidence: ids.EvidenceId, expected: Stage, reason: str
     ) -> None:
         """Fail evidence that still is where it was believed to be; else another process was faster."""
-        if (await rows.evidence.get(evidence)).stage is not expected:
+        try:
+            await rows.evidence.move(evidence, Stage.FAILED, reason, expected=expected)
+        except errors.Conflict:
             return
         log.warning("failed", evidence=evidence.hex(), why=reason)
-        await rows.evidence.move(evidence, Stage.FAILED, reason)
         await rows.evidence.hop(Hop(evidence, "failed", self._clock.now(), detail=reason))

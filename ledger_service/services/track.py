@@ -33,12 +33,17 @@ class Journey:
         return self.evidence.reason if spoken is None else spoken.reason
 
     def _spoken(self) -> Order | None:
-        """Return the newest order, if it and not the stage says where the evidence is."""
-        last = self.orders[-1] if self.orders else None
-        if last is None or last.status is Status.NONE:
+        """Return the newest order of the chain, if it and not the stage says where the evidence is.
+
+        One that never got there says nothing. One that ended without a purchase is history as soon
+        as there is another attempt.
+        """
+        known = [order for order in self.orders if order.status is not Status.NONE]
+        if not known:
             return None
-        again = last.status in MAY_TRY_AGAIN and self.evidence.stage is not Stage.ANCHORING
-        return None if again else last
+        ended = known[-1].status in MAY_TRY_AGAIN
+        latest = known[-1] is self.orders[-1] and self.evidence.stage is Stage.ANCHORING
+        return known[-1] if latest or not ended else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class State:
     evidence: dict[ids.EvidenceId, Evidence] = field(default_factory=dict)
     hops: dict[tuple[ids.EvidenceId, str], Hop] = field(default_factory=dict)
     orders: dict[ids.OrderId, Order] = field(default_factory=dict)
+    void: set[ids.OrderId] = field(default_factory=set)
     results: dict[tuple[ids.OrderId, int], Result] = field(default_factory=dict)
     feed: dict[tuple[str, ids.OrderId], Announcement] = field(default_factory=dict)
     nonces: dict[ids.Address, int] = field(default_factory=dict)
@@ -145,11 +146,14 @@ class MemoryEvidence:
             for item in self._state.evidence.values()
         )
 
-    async def move(self, wanted: ids.EvidenceId, stage: Stage, reason: str = "") -> None:
+    async def move(
+        self, wanted: ids.EvidenceId, stage: Stage, reason: str = "", *, expected: Stage
+    ) -> None:
         """Set the stage."""
-        if wanted in self._state.evidence:
-            item = self._state.evidence[wanted]
-            self._state.evidence[wanted] = replace(item, stage=stage, reason=reason)
+        item = self._state.evidence.get(wanted)
+        if item is None or item.stage is not expected:
+            raise errors.Conflict("The evidence is elsewhere by now.", expected=expected.value)
+        self._state.evidence[wanted] = replace(item, stage=stage, reason=reason)
 
     async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
         """Return the newest first."""
@@ -174,8 +178,16 @@ class MemoryOrders:
         self._state = state
 
     async def add(self, item: Order) -> None:
-        """Insert."""
+        """Insert. Raise Conflict if another order has the attempt."""
+        for other in await self.of_evidence(item.content.evidence):
+            same = other.content.attempt == item.content.attempt
+            if same and other.id != item.id and other.id not in self._state.void:
+                raise errors.Conflict("Another order makes this attempt.")
         self._state.orders.setdefault(item.id, item)
+
+    async def void(self, wanted: ids.OrderId) -> None:
+        """Give its attempt free."""
+        self._state.void.add(wanted)
 
     async def get(self, wanted: ids.OrderId) -> Order:
         """Return it."""

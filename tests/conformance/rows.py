@@ -41,7 +41,7 @@ def evidence(number: int, **changes: Any) -> Evidence:
     return Evidence(**(fields | changes))
 
 
-def order(number: int, *, of: Evidence | None = None, **changes: Any) -> Order:
+def order(number: int, *, of: Evidence | None = None, attempt: int = 1, **changes: Any) -> Order:
     source = of or evidence(number)
     content = Content(
         evidence=source.id,
@@ -52,7 +52,7 @@ def order(number: int, *, of: Evidence | None = None, **changes: Any) -> Order:
         builder=SIGNER,
         cost=2**60 + number,
         deadline=1_800_000_000,
-        attempt=1,
+        attempt=attempt,
     )
     fields: dict[str, Any] = {
         "id": ids.OrderId(word("order", number)),

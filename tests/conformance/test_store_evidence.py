@@ -90,8 +90,10 @@ async def test_what_waits_for_an_order_comes_oldest_first(store: ports.Store) ->
     async with store.transaction() as rows:
         for number in (3, 1, 2, 4):
             await rows.evidence.add(make.evidence(number))
-        await rows.evidence.move(make.evidence(1).id, Stage.ANCHORING)
-        await rows.evidence.move(make.evidence(4).id, Stage.FAILED, "no \x00 plan \ud800")
+        await rows.evidence.move(make.evidence(1).id, Stage.ANCHORING, expected=Stage.SEALED)
+        await rows.evidence.move(
+            make.evidence(4).id, Stage.FAILED, "no \x00 plan \ud800", expected=Stage.SEALED
+        )
 
     async with store.reading() as rows:
         assert [item.sequence for item in await rows.evidence.to_anchor(9)] == [3, 2]
@@ -101,13 +103,27 @@ async def test_what_waits_for_an_order_comes_oldest_first(store: ports.Store) ->
         assert failed.reason.startswith("no ")
 
 
+async def test_evidence_moves_only_from_where_it_is_said_to_be(store: ports.Store) -> None:
+    item = make.evidence(1)
+    async with store.transaction() as rows:
+        with pytest.raises(errors.Conflict):
+            await rows.evidence.move(item.id, Stage.FAILED, expected=Stage.SEALED)
+        await rows.evidence.add(item)
+        with pytest.raises(errors.Conflict):
+            await rows.evidence.move(item.id, Stage.FAILED, expected=Stage.ANCHORING)
+        await rows.evidence.move(item.id, Stage.ANCHORING, expected=Stage.SEALED)
+
+    async with store.reading() as rows:
+        assert (await rows.evidence.get(item.id)).stage is Stage.ANCHORING
+
+
 async def test_the_backlog_is_what_has_no_settled_order(store: ports.Store) -> None:
     async with store.transaction() as rows:
         for number in (1, 2, 3, 4):
             await rows.evidence.add(make.evidence(number))
-        await rows.evidence.move(make.evidence(2).id, Stage.ANCHORING)
-        await rows.evidence.move(make.evidence(3).id, Stage.ANCHORING)
-        await rows.evidence.move(make.evidence(4).id, Stage.FAILED)
+        await rows.evidence.move(make.evidence(2).id, Stage.ANCHORING, expected=Stage.SEALED)
+        await rows.evidence.move(make.evidence(3).id, Stage.ANCHORING, expected=Stage.SEALED)
+        await rows.evidence.move(make.evidence(4).id, Stage.FAILED, expected=Stage.SEALED)
         await rows.orders.add(make.order(2))
         await rows.orders.add(make.order(3, status=Status.REFUSED, block=7))
 

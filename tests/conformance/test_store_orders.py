@@ -42,11 +42,28 @@ async def test_the_same_order_again_changes_nothing(holding: ports.Store) -> Non
         )
 
 
+async def test_an_attempt_is_one_order_until_its_proposal_had_no_effect(
+    holding: ports.Store,
+) -> None:
+    source = make.evidence(1)
+    async with holding.transaction() as rows:
+        await rows.orders.add(make.order(1))
+        with pytest.raises(errors.Conflict):
+            await rows.orders.add(make.order(7, of=source))
+        await rows.orders.add(make.order(8, of=source, attempt=2))
+        await rows.orders.void(make.order(1).id)
+        await rows.orders.add(make.order(7, of=source))
+
+    async with holding.reading() as rows:
+        found = [item.id for item in await rows.orders.of_evidence(source.id)]
+    assert found == [make.order(number).id for number in (1, 8, 7)]
+
+
 async def test_orders_are_found_by_evidence_by_dataset_and_by_state(holding: ports.Store) -> None:
     source = make.evidence(1)
     async with holding.transaction() as rows:
         await rows.orders.add(make.order(1))
-        await rows.orders.add(make.order(7, of=source))
+        await rows.orders.add(make.order(7, of=source, attempt=2))
         await rows.orders.add(make.order(2, status=Status.VALIDATED, block=3))
         await rows.orders.add(make.order(3, asset="1/press-2"))
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Sent
-from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.lifecycle import Stage, Status
+from ledger_service.services.track import Journey
 from tests.unit.services.gateway import ASSET
 from tests.unit.services.site import Site, World
 
@@ -50,6 +53,22 @@ async def test_a_hop_that_is_stuck_says_how_often_it_was_tried_and_what_came_of_
     stuck = journey.hops[-1]
     assert (journey.state, stuck.name, stuck.tries) == ("Anchoring", "propose sent", 3)
     assert (stuck.detail, stuck.at) == ("retry", site.world.clock.now())
+
+
+async def test_an_order_that_never_got_to_the_chain_hides_no_other(site: Site) -> None:
+    packed = site.world.gateway.pack()
+    order = await site.validate(packed)
+    stray = replace(order, id=ids.OrderId(bytes(32)), status=Status.NONE, block=None)
+    found = await site.track.evidence(packed.id)
+    failed = replace(found.evidence, stage=Stage.FAILED, reason="It was mined and reverted.")
+
+    journey = Journey(failed, found.hops, [order, stray])
+
+    assert (journey.state, journey.reason) == ("Validated", "")
+    refused = replace(order, status=Status.REFUSED)
+    assert Journey(failed, (), [refused, stray]).state == "Failed"
+    assert Journey(found.evidence, (), [refused, stray]).state == "Anchoring"
+    assert Journey(found.evidence, (), [stray, refused]).state == "Refused"
 
 
 async def test_orders_are_listed_newest_first_by_status_and_asset(site: Site) -> None:

@@ -199,10 +199,14 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("block", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["evidence"], ["evidence.id"], name=op.f("fk_maintenance_order_evidence")
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_maintenance_order")),
+        sa.UniqueConstraint(
+            "evidence", "attempt", name=op.f("uq_maintenance_order_evidence_attempt")
+        ),
         sa.UniqueConstraint("id", name=op.f("uq_maintenance_order_id")),
     )
     op.create_index(
