@@ -20,11 +20,12 @@ contract BatchProof is Step {
         assert(onward(xs[0], was.x, t) & onward(xs[1], was.y, t) == 1);
     }
 
-    /// @dev Two orders of one piece of evidence, both allowed but for each other: at most one of them comes to live.
+    /// @dev Two orders of one piece of evidence that is free, both allowed but for each other: at most one of them comes to live.
     /// @custom:halmos --array-lengths xs=2
     function check_propose_batch(Content[] calldata xs, uint256 t, address a) public {
         (Content calldata x, Content calldata y) = (xs[0], xs[1]);
         vm.assume(x.evidence == y.evidence && asset(x) == asset(y));
+        vm.assume(_latest[asset(x)][x.evidence] == 0 && beforeOrder[asset(x)][x.evidence] == 0);
         vm.assume(uint8(roles[a]) == 4 && a == x.builder && a == y.builder && newest == address(this));
         vm.assume(grounded(x, t) & grounded(y, t) == 1 && inv(y) == 1);
         Was memory was = pre(x, y, t);
