@@ -158,13 +158,13 @@ class OrderRows(Protocol):
 
 
 class OutgoingRows(Protocol):
-    """Signed transactions: UNIQUE(key), UNIQUE(signer, nonce)."""
+    """Signed transactions: UNIQUE(key), UNIQUE(signer, nonce). A purpose that failed is free again."""
 
     async def next_nonce(self, signer: ids.Address, at_least: int) -> int:
         """Lock the signer's row to the end of the transaction, return and count up its nonce."""
 
     async def add(self, outgoing: Outgoing) -> None:
-        """Insert. Raise NonceTaken or Conflict."""
+        """Insert; what failed with the same purpose is kept beside it. Raise NonceTaken or Conflict."""
 
     async def get(self, key: str) -> Outgoing | None:
         """Return it by purpose."""
@@ -175,8 +175,17 @@ class OutgoingRows(Protocol):
     async def settle(self, key: str, state: TxState, reason: str = "") -> None:
         """Say what became of it."""
 
-    async def sent(self, key: str) -> None:
-        """Count a broadcast."""
+    async def sent(self, key: str, at: datetime, *, refused: bool | None) -> None:
+        """Count a broadcast. `refused`: by every node; None if that is not known."""
+
+    async def refused(self) -> Sequence[Outgoing]:
+        """Return what is stored and taken by no node, of any signer, by nonce."""
+
+    async def sign_anew(self, outgoing: Outgoing, signed: Signed, *, void: bool, why: str) -> None:
+        """Put other bytes of the same nonce in place of these, whose hash is kept.
+
+        Raise Conflict if it is settled or was signed anew meanwhile.
+        """
 
 
 class ChainRows(Protocol):

@@ -63,6 +63,7 @@ class Builder(_Section):
 
     keystore: Path = Path("keys/builder.json")
     password_file: Path = Path("keys/builder.password")
+    replace_after_seconds: int = Field(default=300, ge=1)
 
 
 class Sealing(_Section):

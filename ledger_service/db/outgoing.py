@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
 from ledger_service.db.tables import outgoing, signer
 from ledger_service.domain import errors, ids
-from ledger_service.domain.records import Outgoing, TxState
+from ledger_service.domain.calls import Signed
+from ledger_service.domain.records import Earlier, Outgoing, TxState
 
 
 class SqlOutgoing:
@@ -33,7 +35,12 @@ class SqlOutgoing:
 
     async def add(self, item: Outgoing) -> None:
         """Insert. Raise Conflict (purpose used) or NonceTaken."""
-        values = {**sql.values_of(item), "orders": [order.hex() for order in item.orders]}
+        await self._set_aside(item.key)
+        values = {
+            **sql.values_of(item),
+            "orders": [order.hex() for order in item.orders],
+            "earlier": _plain(item.earlier),
+        }
         insert = sql.insert(self._connection, outgoing).values(**values)
         done = await self._connection.execute(
             insert.on_conflict_do_nothing().returning(outgoing.c.key)
@@ -66,11 +73,50 @@ class SqlOutgoing:
             update(outgoing).where(outgoing.c.key == key).values(state=state.value, reason=reason)
         )
 
-    async def sent(self, key: str) -> None:
+    async def sent(self, key: str, at: datetime, *, refused: bool | None) -> None:
         """Count a broadcast."""
-        await self._connection.execute(
-            update(outgoing).where(outgoing.c.key == key).values(sends=outgoing.c.sends + 1)
+        values: dict[str, Any] = {"sends": outgoing.c.sends + 1, "sent_at": at}
+        if refused is not None:
+            values["refused_at"] = func.coalesce(outgoing.c.refused_at, at) if refused else None
+        await self._connection.execute(update(outgoing).where(outgoing.c.key == key).values(values))
+
+    async def refused(self) -> Sequence[Outgoing]:
+        """Return what is stored and taken by no node."""
+        query = (
+            select(outgoing)
+            .where(outgoing.c.state == TxState.STORED.value, outgoing.c.refused_at.is_not(None))
+            .order_by(outgoing.c.nonce)
         )
+        return [_read(row) for row in await self._connection.execute(query)]
+
+    async def sign_anew(self, item: Outgoing, signed: Signed, *, void: bool, why: str) -> None:
+        """Replace the bytes by an UPDATE that says which they were."""
+        earlier = (*item.earlier, Earlier(item.hash, item.void))
+        done = await self._connection.execute(
+            update(outgoing)
+            .where(
+                outgoing.c.key == item.key,
+                outgoing.c.hash == item.hash,
+                outgoing.c.state == TxState.STORED.value,
+            )
+            .values(hash=signed.hash, raw=signed.raw, void=void, earlier=_plain(earlier))
+            .values(reason=why, sends=0, sent_at=None, refused_at=None)
+        )
+        if not done.rowcount:
+            raise errors.Conflict("It was settled or signed anew meanwhile.", found=item.key)
+
+    async def _set_aside(self, key: str) -> None:
+        """Give a purpose that failed another name, so that it may be tried again."""
+        table = outgoing.c
+        await self._connection.execute(
+            update(outgoing)
+            .where(table.key == key, table.state == TxState.FAILED.value)
+            .values(key=table.key + "~" + cast(table.nonce, String))
+        )
+
+
+def _plain(earlier: Sequence[Earlier]) -> list[list[Any]]:
+    return [[item.hash.hex(), item.void] for item in earlier]
 
 
 def _read(row: Row[Any]) -> Outgoing:
@@ -85,4 +131,8 @@ def _read(row: Row[Any]) -> Outgoing:
         state=TxState(row.state),
         sends=row.sends,
         reason=row.reason,
+        sent_at=row.sent_at,
+        refused_at=row.refused_at,
+        void=row.void,
+        earlier=tuple(Earlier(ids.TxHash(bytes.fromhex(of)), void) for of, void in row.earlier),
     )

@@ -163,6 +163,10 @@ outgoing = Table(
     Column("state", String(16), nullable=False),
     Column("sends", Integer, nullable=False),
     Column("reason", Words, nullable=False),
+    Column("sent_at", Moment),
+    Column("refused_at", Moment),
+    Column("void", Boolean, nullable=False),
+    Column("earlier", JSON, nullable=False),
     UniqueConstraint("signer", "nonce"),
     Index("ix_outgoing_signer_state", "signer", "state"),
 )

@@ -73,8 +73,19 @@ class TxState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What was signed for a nonce before; it may be mined all the same."""
+
+    hash: ids.TxHash
+    void: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A signed transaction of ours. `key` names its purpose once and for ever."""
+    """A signed transaction of ours. `key` names its purpose, `refused_at` since when no node takes it.
+
+    `void`: these bytes do nothing but use the nonce up, since every node refused the `earlier` ones.
+    """
 
     key: str
     signer: ids.Address
@@ -86,6 +97,10 @@ class Outgoing:
     state: TxState = TxState.STORED
     sends: int = 0
     reason: str = ""
+    sent_at: datetime | None = None
+    refused_at: datetime | None = None
+    void: bool = False
+    earlier: tuple[Earlier, ...] = ()
 
 
 class DeliveryState(StrEnum):

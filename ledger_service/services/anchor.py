@@ -199,6 +199,8 @@ class Anchor:
                 evidence = (await rows.orders.get(order)).content.evidence
                 await rows.orders.void(order)
                 await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
+            if ended.state is TxState.FAILED:
+                await self._sender.note_failure(rows, ended)
 
     async def _without_effect(self, ended: Ended) -> dict[ids.OrderId, str] | None:
         """Return the orders that a transaction did not propose and nobody else did, with the reason.
@@ -232,7 +234,7 @@ class Anchor:
         return {
             fact.event.order: f"Skipped by the contract: reason {fact.event.why}, found {fact.event.found}."
             for fact in await self._ledger.facts(block)
-            if isinstance(fact.event, Skipped) and fact.place.transaction == ended.outgoing.hash
+            if isinstance(fact.event, Skipped) and fact.place.transaction == ended.receipt.hash
         }
 
     async def _fail(self, evidence: ids.EvidenceId, reason: str) -> None:

@@ -55,7 +55,8 @@ class MemoryLedger:
 
     Nothing is mined until `mine()`; with `automine` each send makes its block. Faults to order:
     `down` (every question raises NodeUnreachable), `answers` (the next sends end so, without
-    effect), `keeps_state` (False: no proofs). Proofs here are marked as of no chain.
+    effect), `keeps_state` (False: no proofs), `least_price` and `most_gas` (what nodes take).
+    `price` is what `prepare` offers. Proofs here are marked as of no chain.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class MemoryLedger:
         self.registry = Registry()
         self.down = False
         self.keeps_state = True
+        self.price = self.least_price = 0
+        self.most_gas = GAS
         self.answers: deque[Sent] = deque()
         self._clock = clock or FakeClock()
         self._salt = 0
@@ -237,7 +240,8 @@ class MemoryLedger:
 
     def prepare(self, call: Call) -> Unsigned:
         """Encode the call, readably."""
-        return Unsigned(CHAIN_ID, self.orders.contract, write_call(call), GAS, (("gasPrice", 0),))
+        fees = (("gasPrice", self.price),)
+        return Unsigned(CHAIN_ID, self.orders.contract, write_call(call), GAS, fees)
 
     async def send(self, raw: bytes) -> Sent:
         """Take bytes of a MemorySigner into the pool, by the rules that nodes have."""
@@ -324,10 +328,13 @@ class MemoryLedger:
             tx = decode(raw)
         except errors.SendRejected:
             return Sent.REFUSED
-        if (tx.chain_id, tx.to) != (CHAIN_ID, self.orders.contract):
+        target = self.orders.contract if tx.call else tx.signer
+        if (tx.chain_id, tx.to) != (CHAIN_ID, target) or tx.gas > self.most_gas:
             return Sent.REFUSED
         if tx.hash in self._pool:
             return Sent.KNOWN
+        if tx.price < self.least_price:
+            return Sent.UNDERPRICED
         if any((tx.signer, tx.nonce) == (it.signer, it.nonce) for it in self._pool.values()):
             return Sent.UNDERPRICED
         mined = self._chain[-1].nonces.get(tx.signer, 0)
@@ -353,7 +360,7 @@ class MemoryLedger:
         book, index = mined.book.copy(), len(mined.transactions)
         try:
             turn = Turn(self.registry, book, self.orders, tx.signer, mined.block.time)
-            events: list[Event] = turn.run(tx.call)
+            events: list[Event] = turn.run(tx.call) if tx.call else []
             mined.book, succeeded = book, True
         except errors.CallReverted:
             events, succeeded = [], False

@@ -56,7 +56,9 @@ class MemoryTransaction:
     nonce: int
     chain_id: int
     to: bytes
-    call: Call
+    gas: int
+    price: int
+    call: Call | None  # None: it only moves nothing to somewhere
 
 
 def decode(raw: bytes) -> MemoryTransaction:
@@ -70,7 +72,9 @@ def decode(raw: bytes) -> MemoryTransaction:
             nonce=body["nonce"],
             chain_id=body["chain"],
             to=bytes.fromhex(body["to"]),
-            call=read_call(body["call"].encode()),
+            gas=body["gas"],
+            price=sum(body["fees"].values()),
+            call=read_call(body["call"].encode()) if body["call"] else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise errors.SendRejected("Not signed by a MemorySigner.", found=raw[:8].hex()) from exc

@@ -18,12 +18,11 @@ from ledger_service.domain.records import (
     Evidence,
     Hop,
     Order,
-    Outgoing,
     Result,
     Token,
-    TxState,
 )
 from ledger_service.testing.outbox import MemoryOutbox, OutboxState
+from ledger_service.testing.outgoing import MemoryOutgoing, OutgoingState
 
 
 @dataclass
@@ -36,8 +35,7 @@ class State:
     void: set[ids.OrderId] = field(default_factory=set)
     results: dict[tuple[ids.OrderId, int], Result] = field(default_factory=dict)
     feed: dict[tuple[str, ids.OrderId], Announcement] = field(default_factory=dict)
-    nonces: dict[ids.Address, int] = field(default_factory=dict)
-    outgoing: dict[str, Outgoing] = field(default_factory=dict)
+    outgoing: OutgoingState = field(default_factory=OutgoingState)
     blocks: dict[int, Block] = field(default_factory=dict)
     cursor: list[Block] = field(default_factory=list)
     facts: dict[str, Fact] = field(default_factory=dict)
@@ -96,7 +94,7 @@ class MemoryTransaction:
     def __init__(self, state: State) -> None:
         self.evidence: ports.EvidenceRows = MemoryEvidence(state)
         self.orders: ports.OrderRows = MemoryOrders(state)
-        self.outgoing: ports.OutgoingRows = MemoryOutgoing(state)
+        self.outgoing: ports.OutgoingRows = MemoryOutgoing(state.outgoing)
         self.chain: ports.ChainRows = MemoryChain(state)
         self.outbox: ports.OutboxRows = MemoryOutbox(state.outbox)
         self.tokens: ports.TokenRows = MemoryTokens(state)
@@ -243,53 +241,6 @@ class MemoryOrders:
     async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
         """Return the feed behind a sequence."""
         return [item for item in self._state.feed.values() if item.sequence > after][:limit]
-
-
-class MemoryOutgoing:
-    """The OutgoingRows port."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def next_nonce(self, key: ids.Address, at_least: int) -> int:
-        """Count up."""
-        nonce = max(self._state.nonces.get(key, 0), at_least)
-        self._state.nonces[key] = nonce + 1
-        return nonce
-
-    async def add(self, item: Outgoing) -> None:
-        """Insert."""
-        if item.key in self._state.outgoing:
-            raise errors.Conflict("This transaction is already stored.", found=item.key)
-        taken = {(other.signer, other.nonce) for other in self._state.outgoing.values()}
-        if (item.signer, item.nonce) in taken:
-            raise errors.NonceTaken(found=item.nonce, signer=item.signer.hex())
-        self._state.outgoing[item.key] = item
-
-    async def get(self, key: str) -> Outgoing | None:
-        """Return it."""
-        return self._state.outgoing.get(key)
-
-    async def unfinished(self, key: ids.Address) -> Sequence[Outgoing]:
-        """Return what is stored and not mined, by nonce."""
-        own = [
-            item
-            for item in self._state.outgoing.values()
-            if item.signer == key and item.state is TxState.STORED
-        ]
-        return sorted(own, key=lambda item: item.nonce)
-
-    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
-        """Say what became of it."""
-        if key in self._state.outgoing:
-            item = self._state.outgoing[key]
-            self._state.outgoing[key] = replace(item, state=state, reason=reason)
-
-    async def sent(self, key: str) -> None:
-        """Count a broadcast."""
-        if key in self._state.outgoing:
-            item = self._state.outgoing[key]
-            self._state.outgoing[key] = replace(item, sends=item.sends + 1)
 
 
 class MemoryChain:

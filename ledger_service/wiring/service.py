@@ -109,7 +109,8 @@ def _build(
     destinations: tuple[Closable, ...],
 ) -> Service:
     shared = Shared(settings, store, ledger, plans, SystemClock(), Wakes())
-    sender = Sender(store, ledger, _signer(settings), shared.clock)
+    patience = timedelta(seconds=settings.builder.replace_after_seconds)
+    sender = Sender(store, ledger, _signer(settings), shared.clock, patience=patience)
     relays = tuple(Relay(store=store, destination=d, clock=shared.clock) for d in destinations)
     anchor, follow = _anchor(shared, sender), _follow(shared, relays)
     objects = open_objects(settings.storage.url, root=settings.root)

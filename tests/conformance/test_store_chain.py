@@ -7,8 +7,9 @@ import pytest
 
 from ledger_service import ports
 from ledger_service.domain import errors, facts, ids
+from ledger_service.domain.calls import Signed
 from ledger_service.domain.lifecycle import Status
-from ledger_service.domain.records import DeliveryState, TxState
+from ledger_service.domain.records import DeliveryState, Earlier, TxState
 from tests.conformance import rows as make
 
 ORDER = ids.OrderId(make.word("order", 1))
@@ -149,11 +150,11 @@ async def test_a_stored_transaction_comes_back_by_purpose(store: ports.Store) ->
     item = make.outgoing(3)
     async with store.transaction() as rows:
         await rows.outgoing.add(item)
-        await rows.outgoing.sent(item.key)
-        await rows.outgoing.sent(item.key)
+        await rows.outgoing.sent(item.key, make.later(4), refused=False)
+        await rows.outgoing.sent(item.key, make.later(9), refused=None)
 
     async with store.reading() as rows:
-        assert await rows.outgoing.get(item.key) == replace(item, sends=2)
+        assert await rows.outgoing.get(item.key) == replace(item, sends=2, sent_at=make.later(9))
         assert await rows.outgoing.get("propose:nothing") is None
 
 
@@ -169,6 +170,69 @@ async def test_purpose_and_nonce_are_each_used_once(store: ports.Store) -> None:
 
     async with store.reading() as rows:
         assert list(await rows.outgoing.unfinished(make.SIGNER)) == [make.outgoing(3)]
+
+
+async def test_a_purpose_that_failed_is_tried_again_and_the_failure_is_kept(
+    store: ports.Store,
+) -> None:
+    first, second = make.outgoing(3), make.outgoing(4, key=make.outgoing(3).key)
+    async with store.transaction() as rows:
+        await rows.outgoing.add(first)
+        await rows.outgoing.settle(first.key, TxState.FAILED, "lost")
+        await rows.outgoing.add(second)
+        with pytest.raises(errors.NonceTaken):
+            await rows.outgoing.add(make.outgoing(9, nonce=3))
+
+    async with store.reading() as rows:
+        assert await rows.outgoing.get(first.key) == second
+        kept = await rows.outgoing.get(f"{first.key}~3")
+    assert kept is not None
+    assert (kept.hash, kept.state, kept.reason) == (first.hash, TxState.FAILED, "lost")
+
+
+async def test_since_when_no_node_takes_it_is_kept_until_one_does(store: ports.Store) -> None:
+    item, other = make.outgoing(3), make.outgoing(1, signer=make.OTHER_SIGNER)
+    looks = []
+    async with store.transaction() as rows:
+        for each in (item, other, make.outgoing(5)):
+            await rows.outgoing.add(each)
+        await rows.outgoing.sent(other.key, make.NOW, refused=True)
+        for at, refused in enumerate([None, True, None, True, False, True]):
+            await rows.outgoing.sent(item.key, make.later(at), refused=refused)
+            found = await rows.outgoing.get(item.key)
+            assert found is not None
+            looks.append(found.refused_at)
+
+    assert looks == [None, *[make.later(1)] * 3, None, make.later(5)]
+    async with store.reading() as rows:
+        assert [each.nonce for each in await rows.outgoing.refused()] == [1, 3]
+    async with store.transaction() as rows:
+        await rows.outgoing.settle(item.key, TxState.MINED)
+        assert [each.nonce for each in await rows.outgoing.refused()] == [1]
+
+
+async def test_bytes_are_signed_anew_once_and_the_earlier_hashes_stay(store: ports.Store) -> None:
+    item = make.outgoing(3)
+    signed = [Signed(b"new %d" % n, make.outgoing(n).hash, item.signer, 3) for n in (20, 21)]
+    async with store.transaction() as rows:
+        await rows.outgoing.add(item)
+        await rows.outgoing.sent(item.key, make.NOW, refused=True)
+        await rows.outgoing.sign_anew(item, signed[0], void=False, why="dear")
+        with pytest.raises(errors.Conflict):
+            await rows.outgoing.sign_anew(item, signed[1], void=True, why="late")
+        found = await rows.outgoing.get(item.key)
+        assert found is not None
+        await rows.outgoing.sign_anew(found, signed[1], void=True, why="refused")
+
+    earlier = (Earlier(item.hash, void=False), Earlier(signed[0].hash, void=False))
+    async with store.transaction() as rows:
+        (found,) = await rows.outgoing.unfinished(item.signer)
+        assert found == replace(
+            item, raw=b"new 21", hash=signed[1].hash, void=True, reason="refused", earlier=earlier
+        )
+        await rows.outgoing.settle(item.key, TxState.MINED)
+        with pytest.raises(errors.Conflict):
+            await rows.outgoing.sign_anew(found, signed[0], void=False, why="too late")
 
 
 async def test_what_is_settled_is_not_unfinished_and_the_rest_comes_by_nonce(
