@@ -61,7 +61,7 @@ async def open_agent(settings: AgentSettings, *, reading: bool = False) -> Async
         stack.push_async_callback(source.close)
         models = Models(settings.path(settings.models))
         stack.callback(models.close)
-        kept = Kept(settings.home / "kept")
+        kept = Kept(settings.home / "kept", settings.policy.kept_max_bytes)
         if not reading:
             kept.tidy()
         yield _join(settings, _Opened(own, everywhere, signer, book, source, models, kept))

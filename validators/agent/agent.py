@@ -14,7 +14,7 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Refuse
-from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, SETTLED, Status
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN
 from ledger_service.domain.order import Content
 from ledger_service.domain.result import SALT_BYTES, Reason, ResultDocument
 from ledger_service.domain.statement import Statement
@@ -23,13 +23,16 @@ from validators.agent.accounts import BY_CHAIN
 from validators.agent.check import Checker
 from validators.agent.desk import Decision
 from validators.agent.entries import Place, approval, asked, seen, verdict
+from validators.agent.held import Held
 from validators.agent.pen import Pen
+from validators.agent.places import Places
 from validators.agent.registry import Registry
 from validators.agent.source import Source, SourceDown, announced
+from validators.agent.undecided import Undecided
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
-from validators.rules.case import Announced, Ask, CannotSay, Case, Refusal, Refused
-from validators.rules.policy import Policy, Ruling, has_gap, judge
+from validators.rules.case import Announced, Ask, CannotSay, Case, Refusal, Refused, Stated
+from validators.rules.policy import Policy, Ruling, has_gap, judge, refuse_early
 
 AT_ONCE = 8
 PASSING = frozenset({"Seat", "TooFar", "Unknown"})
@@ -64,8 +67,9 @@ class Agent:
         clock: ports.Clock,
     ) -> None:
         self.organisation = organisation
-        self._ledger = ledger
-        self._registry = registry
+        self._places = Places(
+            organisation=organisation, ledger=ledger, registry=registry, clock=clock
+        )
         self._checker = checker
         self._source = source
         self._pen = pen
@@ -75,6 +79,9 @@ class Agent:
         self._busy: set[ids.OrderId] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._unrecalled: set[ids.OrderId] = set()
+        self._met: set[ids.OrderId] = set()
+        self.held = Held(clock)
+        self.undecided = Undecided(book, checker.kept, clock)
 
     @property
     def busy(self) -> bool:
@@ -84,22 +91,32 @@ class Agent:
     async def consider(self, item: Announced) -> None:
         """Judge an order that the service told of, once, and say so on chain.
 
-        Raises nothing for what an order, a node or the service does: what cannot be judged yet
-        stands in the journal as open.
+        Before it is proposed it must be one that could be; what is said against it waits for the
+        proposal. Raises nothing for what an order, a node or the service does: what cannot be
+        judged yet stands in the journal as open.
         """
         try:
             self._checker.order_id(item)  # before anything is remembered under this id
         except CannotSay as exc:
             log.warning("not an order", order=item.order.hex(), why=str(exc))
             return
-        await self._once(item.order, item.content, lambda: self._consider(item))
+        if self.held.get(item.order) is None:
+            await self._once(item.order, item.content, lambda: self._consider(item), told=True)
 
-    async def learn(self, order: ids.OrderId, content: Content) -> None:
+    async def learn(self, order: ids.OrderId, content: Content, *, told: bool = False) -> None:
         """Judge an order that stands on chain, or in the journal as open; fetch what belongs to it."""
-        await self._once(order, content, lambda: self._learn(order, content))
+        if order in self._busy:
+            self._met.add(order)
+            return
+        await self._once(order, content, lambda: self._learn(order, content), told=told)
 
     async def _once(
-        self, order: ids.OrderId, content: Content, judge_it: Callable[[], Awaitable[None]]
+        self,
+        order: ids.OrderId,
+        content: Content,
+        judge_it: Callable[[], Awaitable[None]],
+        *,
+        told: bool,
     ) -> None:
         if order in self._busy or self._book.memory.known(order):
             return
@@ -108,18 +125,26 @@ class Agent:
             async with self._slots:
                 await judge_it()
         except CannotSay as exc:
-            self._put_off(order, content, str(exc), later=exc.later)
+            self.undecided.put_off(order, content, str(exc), later=exc.later, told=told)
         except errors.LedgerError as exc:
-            self._put_off(order, content, str(exc), later=True)
+            self.undecided.put_off(order, content, str(exc), later=True, told=told)
         except Exception:
             log.exception("a check failed by itself", order=order.hex())
-            self._put_off(order, content, "an error of the agent", later=True)
+            self.undecided.put_off(order, content, "an error of the agent", later=True, told=told)
         finally:
             self._busy.discard(order)
+        if order in self._met:  # proposed while it was judged
+            self._met.discard(order)
+            await self.learn(order, content)
 
     async def _learn(self, order: ids.OrderId, content: Content) -> None:
         bare = Announced(order, content, b"", b"")
         place = await self._place(bare)
+        held = self.held.get(order)
+        if held is not None and not place.spoken:
+            self._demand_recall()
+            await self._say_no(bare, place, held.refusal, held.claim)
+            return
         try:
             document, envelope = await asyncio.gather(
                 self._source.document(order), self._source.envelope(content.evidence)
@@ -136,7 +161,8 @@ class Agent:
         item = self._pending(order)
         place = await self._place(item)
         case, doomed = await asyncio.gather(
-            self._checker.check(item), self._pen.try_out(approval(item, place.seat, bytes(32)))
+            self._checker.check(item, self._look),
+            self._pen.try_out(approval(item, place.seat, bytes(32))),
         )
         ruling = judge(case, self._policy, self._book.memory)
         return Review(case, ruling, has_gap(case, self._book.memory), doomed)
@@ -183,16 +209,18 @@ class Agent:
         self._demand_recall()
         memory = self._book.memory
         if isinstance(outcome, Refused):
-            await self._refuse(item, place, outcome.refusal, outcome.claim)
+            await self._say_no(item, place, outcome.refusal, outcome.claim)
             return
         ruling = judge(outcome, self._policy, memory)
         if has_gap(outcome, memory):
             log.warning("gap", order=item.order.hex(), sequence=outcome.claim.sequence)
         if isinstance(ruling, Refusal):
-            await self._refuse(item, place, ruling, outcome.claim)
-        elif doomed is not None:
+            await self._say_no(item, place, ruling, outcome.claim)
+            return
+        self._demand_only(item, place)
+        if doomed is not None:
             _demand_final(doomed)
-            self._close(item.order, f"It cannot be approved. {doomed}", failed=True)
+            self.undecided.close(item.order, f"It cannot be approved. {doomed}", failed=True)
         elif isinstance(ruling, Ask):
             self._ask(item, outcome, ruling)
         else:
@@ -203,31 +231,29 @@ class Agent:
         if self._unrecalled:
             raise CannotSay("What we said before is still being recalled.", later=True)
 
+    def _look(self, case: Stated) -> None:
+        refuse_early(case, self._policy, self._book.memory)
+
+    def _demand_only(self, item: Announced, place: Place) -> None:
+        """Demand that no other order of the evidence waits for its proposal. Raise CannotSay.
+
+        What is on chain the contract itself holds to one an evidence.
+        """
+        others = self._book.memory.waits_for(item.content.evidence) - {item.order}
+        if others and not place.proposed:
+            raise CannotSay("Another order of this evidence waits.", later=True)
+
     async def _check(self, item: Announced) -> Case | Refused:
         try:
-            return await self._checker.check(item)
+            return await self._checker.check(item, self._look)
         except Refused as exc:
             return exc
 
     async def _place(self, item: Announced) -> Place:
-        """Find our seat, and demand that there is still something to say. Raise CannotSay."""
-        version, word = await asyncio.gather(
-            self._registry.version(item.content.asset_version), self._ledger.word(item.order)
-        )
-        if version is None:
-            raise CannotSay("Our node knows no such asset version.", later=True)
-        if self.organisation not in version.seats:
-            raise CannotSay("We have no seat.", later=False)
-        place = Place(version.seats.index(self.organisation), word)
-        if place.spoken:
-            if not self._book.memory.known(item.order):
-                self._unrecalled.add(item.order)
-            return place
-        if word.status in SETTLED:
-            raise CannotSay(f"It is {word.status.title}.", later=False)
-        emergency = word.status is Status.EMERGENCY  # may be ratified after the deadline too
-        if not emergency and item.content.deadline <= self._clock.now().timestamp():
-            raise CannotSay("Its deadline has passed.", later=False)
+        """Find our place. Raise CannotSay."""
+        place = await self._places.find(item)
+        if place.spoken and not self._book.memory.known(item.order):
+            self._unrecalled.add(item.order)
         return place
 
     def _recall(self, item: Announced, place: Place) -> None:
@@ -271,11 +297,27 @@ class Agent:
             "gap": has_gap(case, self._book.memory),
             "result": document.dumps().decode(),
         }
+        self._demand_only(item, place)
+        self._checker.kept.keep(item.order)
         call = approval(item, place.seat, document.digest())
         signed = self._pen.sign("approve", item.order, call, seen(item, case.claim), entry)
         log.info("approved", order=item.order.hex(), by=by, agreement=case.agreement.value)
         await self._send(signed)
         await self.hand_in(item.order)
+
+    async def _say_no(
+        self, item: Announced, place: Place, refusal: Refusal, claim: Statement | None
+    ) -> None:
+        """Refuse what is proposed; else hold the refusal. The device's number is used either way."""
+        self._checker.kept.let_go(item.order)
+        if place.proposed:
+            await self._refuse(item, place, refusal, claim)
+            return
+        if claim is not None and not self._book.memory.saw(claim.device, claim.sequence):
+            self._book.write(seen(item, claim))
+        self.held.put(item.order, refusal, claim)
+        log.warning("held against", order=item.order.hex(), why=refusal.text)
+        self.undecided.forget(item.order, refusal.text)
 
     async def _refuse(
         self,
@@ -291,7 +333,7 @@ class Agent:
         doomed = await self._pen.try_out(call)
         if doomed is not None:
             _demand_final(doomed)
-            self._close(item.order, f"It cannot be refused. {doomed}", failed=True)
+            self.undecided.close(item.order, f"It cannot be refused. {doomed}", failed=True)
             return
         entry = {
             **verdict(item, "refuse", claim, place),
@@ -300,6 +342,8 @@ class Agent:
             "reason": refusal.reason.name,
             "text": refusal.text,
         }
+        self._checker.kept.let_go(item.order)
+        self.held.drop(item.order)
         known = [] if claim is None else [seen(item, claim)]
         signed = self._pen.sign("refuse", item.order, call, *known, entry)
         log.warning(
@@ -322,23 +366,6 @@ class Agent:
         }
         self._book.write(seen(item, case.claim), entry)
         log.warning("waits for a person", order=item.order.hex(), why=ask.text)
-
-    def _put_off(self, order: ids.OrderId, content: Content, why: str, *, later: bool) -> None:
-        memory = self._book.memory
-        if not later:
-            log.info("nothing to say", order=order.hex(), why=why)
-            if order in memory.open:
-                self._close(order, why)
-            return
-        log.warning("no verdict yet", order=order.hex(), why=why)
-        if order not in memory.open and not memory.known(order):
-            fields = content.as_json()
-            self._book.write({"kind": "open", "order": order.hex(), "content": fields})
-
-    def _close(self, order: ids.OrderId, why: str, *, failed: bool = False) -> None:
-        if failed:
-            log.error("no verdict", order=order.hex(), why=why)
-        self._book.write({"kind": "closed", "order": order.hex(), "why": why, "failed": failed})
 
     def _pending(self, order: ids.OrderId) -> Announced:
         entry = self._book.memory.pending.get(order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from edge.detectors import Detector, Scored
@@ -19,7 +20,7 @@ from validators.agent.registry import Registry
 from validators.agent.source import Source, SourceDown
 from validators.rerun.models import Models
 from validators.rules import document as documents
-from validators.rules.case import Announced, CannotSay, Case, Refused
+from validators.rules.case import Announced, CannotSay, Case, Refused, Stated
 from validators.rules.document import OrderDocument
 
 FEATURE_STEP = 1
@@ -44,13 +45,16 @@ class Checker:
         self._domain = domain
         self._registry = registry
         self._source = source
-        self._kept = kept
+        self.kept = kept
         self._models = models
         self._clock = clock
         self._dataset_max_bytes = dataset_max_bytes
 
-    async def check(self, item: Announced) -> Case:
-        """Make all checks. Raise Refused (a verdict), CannotSay, ChainError."""
+    async def check(self, item: Announced, look: Callable[[Stated], None]) -> Case:
+        """Make all checks. Raise Refused (a verdict), CannotSay, ChainError.
+
+        `look` sees the case before a byte of the dataset is fetched, and may raise Refused.
+        """
         self.order_id(item)
         claim = self.statement(item)
         live, _ = await asyncio.gather(
@@ -59,10 +63,12 @@ class Checker:
         try:
             self._4_asset(await self._registry.version(item.content.asset_version), claim)
             document = check_document(item, claim)
-            await self._6_bytes(item, claim)
-            detector = self._7_detector(claim, document)
-            scored = await self._8_rerun(detector, claim)
-            return self._case(item, claim, document, detector, scored, live=live)
+            detector = self._6_detector(claim, document)
+            now = self._clock.now()
+            stated = Stated(item.order, item.content, claim, document, live, now)
+            look(stated)
+            await self._7_bytes(item, claim)
+            return self._case(stated, detector, await self._8_rerun(detector, claim))
         except Refused as exc:
             exc.claim = claim  # the device did seal it: its number is used
             raise
@@ -109,23 +115,7 @@ class Checker:
         if version is None or version.asset != ids.asset_id(claim.asset):
             raise Refused(Reason.WRONG_ASSET, claim.asset)
 
-    async def _6_bytes(self, item: Announced, claim: Statement) -> None:
-        """Fetch what is not kept yet, hashing it while it comes."""
-        if sum(entry.size for entry in claim.entries) > self._dataset_max_bytes:
-            raise Refused(Reason.UNREADABLE, f"more than {self._dataset_max_bytes} bytes")
-        for entry in claim.entries:
-            if self._kept.has(entry):
-                continue
-            stream = self._source.file(item.content.evidence, entry.path)
-            try:
-                async with asyncio.timeout(FIRST_SECONDS + entry.size / LEAST_BYTES_PER_SECOND):
-                    await self._kept.take(entry, stream)
-            except errors.DigestMismatch as exc:
-                raise Refused(Reason.DIGEST_MISMATCH, str(exc)) from exc
-            except (errors.NotFound, SourceDown, TimeoutError) as exc:
-                raise CannotSay(f"The bytes cannot be had: {exc}", later=True) from exc
-
-    def _7_detector(self, claim: Statement, document: OrderDocument) -> Detector:
+    def _6_detector(self, claim: Statement, document: OrderDocument) -> Detector:
         """Find our own copy of the detector; statement and document must fit its card."""
         detector = self._models.find(claim.detector)
         if detector is None:
@@ -140,41 +130,50 @@ class Checker:
             raise Refused(Reason.DETECTOR_UNFIT, f"not a detector for a {document.asset_type}")
         return detector
 
+    async def _7_bytes(self, item: Announced, claim: Statement) -> None:
+        """Fetch what is not kept yet, hashing it while it comes."""
+        if sum(entry.size for entry in claim.entries) > self._dataset_max_bytes:
+            raise Refused(Reason.UNREADABLE, f"more than {self._dataset_max_bytes} bytes")
+        for entry in claim.entries:
+            self.kept.use(entry, item.order)
+            if self.kept.has(entry):
+                continue
+            stream = self._source.file(item.content.evidence, entry.path)
+            try:
+                async with asyncio.timeout(FIRST_SECONDS + entry.size / LEAST_BYTES_PER_SECOND):
+                    await self.kept.take(entry, stream)
+            except errors.DigestMismatch as exc:
+                raise Refused(Reason.DIGEST_MISMATCH, str(exc)) from exc
+            except (errors.NotFound, SourceDown, TimeoutError) as exc:
+                raise CannotSay(f"The bytes cannot be had: {exc}", later=True) from exc
+
     async def _8_rerun(self, detector: Detector, claim: Statement) -> Scored:
         """Run our own copy of the detector on the kept bytes."""
         entry = next(e for e in claim.entries if e.path == claim.input_path)
         if entry.size > MAX_BYTES:
             raise Refused(Reason.UNREADABLE, f"the detector's input has {entry.size} bytes")
         try:
-            data = await asyncio.to_thread(self._kept.read, entry)
+            data = await asyncio.to_thread(self.kept.read, entry)
             return await self._models.run(detector, data)
         except (errors.BadSample, errors.TooLarge) as exc:
             raise Refused(Reason.UNREADABLE, str(exc)) from exc
         except errors.DigestMismatch as exc:
-            self._kept.drop(entry)  # our own disk failed us
+            self.kept.drop(entry)  # our own disk failed us
             raise CannotSay(f"Our own copy is damaged: {exc}", later=True) from exc
 
-    def _case(
-        self,
-        item: Announced,
-        claim: Statement,
-        document: OrderDocument,
-        detector: Detector,
-        scored: Scored,
-        *,
-        live: bool,
-    ) -> Case:
+    def _case(self, stated: Stated, detector: Detector, scored: Scored) -> Case:
+        claim, threshold = stated.claim, detector.card.threshold
         try:
             claimed = profile.of_quantity(claim.score)
         except errors.UnknownField as exc:
             raise Refused(Reason.UNREADABLE, str(exc)) from exc
-        threshold = detector.card.threshold
         return Case(
-            order=item.order,
-            content=item.content,
+            order=stated.order,
+            content=stated.content,
             claim=claim,
-            document=document,
-            detector_live=live,
+            document=stated.document,
+            detector_live=stated.detector_live,
+            now=stated.now,
             measured=timedelta(seconds=scored.rows * detector.card.input.period_seconds),
             claimed=claimed,
             recomputed=scored.quantised,
@@ -182,7 +181,6 @@ class Checker:
             wrong_features=wrong_features(claim, scored),
             diagnosis=scored.failure_mode,
             runtime="/".join([*detector.engine, detector.card.profile]),
-            now=self._clock.now(),
         )
 
 

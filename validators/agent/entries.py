@@ -26,6 +26,11 @@ class Place:
     word: OrderWord
 
     @property
+    def proposed(self) -> bool:
+        """Say whether the order stands on chain at all."""
+        return self.word.status is not Status.NONE
+
+    @property
     def approved(self) -> bool:
         """Say whether our approval is on chain."""
         return bool(self.word.approved >> self.seat & 1)

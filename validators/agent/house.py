@@ -145,7 +145,9 @@ class House:
 
     async def tend(self) -> None:
         """Look after everything that waits. Raise ChainError."""
+        self._agent.undecided.tidy()
         self._try_open()
+        self._forget_retries()
         for order in tuple(self._book.memory.results):
             await self._hand_in(order)
         self._remind()
@@ -259,7 +261,16 @@ class House:
     def _try_open(self) -> None:
         for order, entry in tuple(self._book.memory.open.items()):
             if self._is_due(order):
-                self._spawn(self._agent.learn(order, Content.from_json(entry["content"])))
+                content, told = Content.from_json(entry["content"]), "told" in entry
+                self._spawn(self._agent.learn(order, content, told=told))
+
+    def _forget_retries(self) -> None:
+        memory = self._book.memory
+        self._retries = {
+            order: retry
+            for order, retry in self._retries.items()
+            if order in memory.open or order in memory.results or order in memory.work
+        }
 
     def _is_due(self, order: ids.OrderId) -> bool:
         """Say whether to try again now: after 1, 2, 4, ... 64 seconds."""

@@ -1,4 +1,8 @@
-"""The agent's own copy of what it judged: files by root, hashed while they come in, durable."""
+"""The agent's own copy of what it approved: files by root, hashed while they come in, durable.
+
+A file that came in is fresh until an order of its is approved, or put before a person; the fresh files
+of an order that is refused go, and so do those that a crash left.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +10,82 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger_service.domain import dataset, errors
+from ledger_service.domain import dataset, errors, ids
 from ledger_service.domain.dataset import Entry
 
 BLOCK_BYTES = 1024 * 1024
 PART = ".part-"
+FRESH = ".fresh-"
+
+
+class NoRoom(errors.LedgerError):
+    """Keeping these bytes would be more than the policy keeps: raise `kept_max_bytes`, or make room."""
+
+    code = "AG02"
 
 
 class Kept:
     """A folder of files named by root and chunk size; a file that is there is whole and right."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
+        self._max_bytes = max_bytes
+        self._bytes: int | None = None
+        self._coming = 0
+        self._users: dict[str, set[ids.OrderId]] = {}
 
     def tidy(self) -> None:
         """Make the folder, and drop what a crash left half. Only the running agent does this."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for part in self._folder.glob(f"{PART}*"):
-            part.unlink(missing_ok=True)
+        for kind in (PART, FRESH):
+            for left in self._folder.glob(f"{kind}*"):
+                left.unlink(missing_ok=True)
 
     def path(self, entry: Entry) -> Path:
         """Return where a file is kept."""
-        return self._folder / f"{entry.root.hex()}-{entry.chunk}"
+        return self._folder / _name(entry)
 
     def has(self, entry: Entry) -> bool:
-        """Say whether it is kept, with the size that the entry names."""
-        path = self.path(entry)
+        """Say whether it is here, with the size that the entry names."""
+        path = self._present(entry)
         return path.exists() and path.stat().st_size == entry.size
 
-    async def take(self, entry: Entry, chunks: AsyncGenerator[bytes, None]) -> None:
-        """Keep a file, hashing and writing beside the event loop.
+    def use(self, entry: Entry, order: ids.OrderId) -> None:
+        """Note that an order needs a file: while it is fresh, it goes with the last one that does."""
+        self._users.setdefault(_name(entry), set()).add(order)
 
-        Raise DigestMismatch (then nothing is kept), StorageError.
+    def keep(self, order: ids.OrderId) -> None:
+        """Keep the files of an order for ever. Raise StorageError."""
+        try:
+            for name in self._of(order):
+                fresh = self._folder / f"{FRESH}{name}"
+                if fresh.exists():
+                    fresh.replace(self._folder / name)
+                del self._users[name]
+            _sync_folder(self._folder)
+        except OSError as exc:
+            raise errors.StorageError(f"The bytes cannot be kept: {exc}") from exc
+
+    def let_go(self, order: ids.OrderId) -> None:
+        """Drop the files of an order, those apart that are kept, or that another one needs."""
+        for name in self._of(order):
+            self._users[name].discard(order)
+            if not self._users[name]:
+                del self._users[name]
+                self._unlink(self._folder / f"{FRESH}{name}")
+
+    async def take(self, entry: Entry, chunks: AsyncGenerator[bytes, None]) -> None:
+        """Take a file in, hashing and writing beside the event loop.
+
+        Raise NoRoom, DigestMismatch (then nothing is kept), StorageError.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_room(entry.size)
+        self._coming += entry.size
         part = self._folder / f"{PART}{uuid.uuid4().hex}"
         try:
             with part.open("wb") as file:
@@ -51,17 +93,43 @@ class Kept:
                 await asyncio.to_thread(_sync, file)
             if hasher.size != entry.size or hasher.root() != entry.root:
                 raise errors.DigestMismatch(path=entry.path, expected=entry.root.hex())
-            part.replace(self.path(entry))
+            part.replace(self._folder / f"{FRESH}{_name(entry)}")
+            self._count(entry.size)
             await asyncio.to_thread(_sync_folder, self._folder)
         except OSError as exc:
             raise errors.StorageError(f"The bytes cannot be kept: {exc}", path=entry.path) from exc
         finally:
             part.unlink(missing_ok=True)
+            self._coming -= entry.size
+
+    def _make_room(self, size: int) -> None:
+        """Raise NoRoom. At the limit the folder is looked at anew: people may have moved files away."""
+        wanted = self._coming + size
+        if self._bytes is None or self._bytes + wanted > self._max_bytes:
+            self._bytes = _bytes_in(self._folder)
+        if self._bytes + wanted > self._max_bytes:
+            raise NoRoom(kept=self._bytes, more=wanted, limit=self._max_bytes)
+
+    def _count(self, more: int) -> None:
+        if self._bytes is not None:
+            self._bytes += more
+
+    def _of(self, order: ids.OrderId) -> list[str]:
+        return [name for name, users in self._users.items() if order in users]
+
+    def _present(self, entry: Entry) -> Path:
+        kept = self.path(entry)
+        return kept if kept.exists() else self._folder / f"{FRESH}{_name(entry)}"
+
+    def _unlink(self, path: Path) -> None:
+        if path.exists():
+            self._count(-path.stat().st_size)
+            path.unlink()
 
     def read(self, entry: Entry) -> bytes:
         """Return a kept file's bytes, hashed again. Raise DigestMismatch, NotFound."""
         try:
-            data = self.path(entry).read_bytes()
+            data = self._present(entry).read_bytes()
         except OSError as exc:
             raise errors.NotFound("Not kept.", path=entry.path) from exc
         hasher = dataset.FileHasher(entry.chunk)
@@ -72,7 +140,12 @@ class Kept:
 
     def drop(self, entry: Entry) -> None:
         """Forget a file, so that it is fetched anew."""
-        self.path(entry).unlink(missing_ok=True)
+        for path in (self.path(entry), self._folder / f"{FRESH}{_name(entry)}"):
+            self._unlink(path)
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.root.hex()}-{entry.chunk}"
 
 
 async def _drain(
@@ -95,6 +168,15 @@ async def _drain(
 def _take(block: bytearray, hasher: dataset.FileHasher, file: BinaryIO) -> None:
     hasher.update(block)
     file.write(block)
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return the bytes of whole files; what comes in just now is counted by who takes it."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += 0 if file.name.startswith(PART) else file.stat().st_size
+    return total
 
 
 def _sync(file: BinaryIO) -> None:

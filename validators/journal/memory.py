@@ -1,7 +1,8 @@
 """What the agent remembers, built from its journal: verdicts, transactions, sequences, episodes.
 
 Kinds of entries, each with `kind`: `seen` (a statement that was checked), `open` (an order learned
-of and not judged yet), `asked` (waits for a person), `reminded`, `declined` (a person's decision
+of and not judged yet; `told`: when, if only the service told of it), `forgotten` (one that was told
+of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a person's decision
 that could not be signed), `verdict`, `signed`, `mined`, `handed` (the result document is with the
 service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `dropped` (one that cannot be signed), `key` (the
@@ -96,6 +97,17 @@ class Memory:
         entry = self.verdicts.get(order, {})
         return entry.get("verdict") == "approve" and order not in self._gone
 
+    def waits_for(self, evidence: ids.EvidenceId) -> set[ids.OrderId]:
+        """Return the orders of this evidence that we approved and saw no end of, or asked a person of."""
+        name = evidence.hex()
+        found = {order for order, it in self.unproposed.items() if it["evidence"] == name}
+        asked = self.pending.items()
+        return found | {order for order, it in asked if it["content"]["evidence"] == name}
+
+    def told(self) -> int:
+        """Count the open orders that only the service told of."""
+        return sum(1 for entry in self.open.values() if "told" in entry)
+
     def known(self, order: ids.OrderId) -> bool:
         """Say whether there is nothing left to consider about an order."""
         return order in self.verdicts or order in self.pending or order in self.closed
@@ -118,6 +130,9 @@ class Memory:
 
     def _note_open(self, entry: dict[str, Any]) -> None:
         self.open[_order(entry)] = entry
+
+    def _note_forgotten(self, entry: dict[str, Any]) -> None:
+        self.open.pop(_order(entry), None)
 
     def _note_asked(self, entry: dict[str, Any]) -> None:
         self.pending[_order(entry)] = entry

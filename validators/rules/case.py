@@ -24,7 +24,19 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Stated:
+    """What is known of an order from statement, document and chain, before any byte is fetched."""
+
+    order: ids.OrderId
+    content: Content
+    claim: Statement
+    document: OrderDocument
+    detector_live: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Stated):
     """An order whose bytes were checked here. Scores are quantised.
 
     `measured`: the time that the samples cover.
@@ -32,11 +44,6 @@ class Case:
     `diagnosis`: the failure mode that our own run points to.
     """
 
-    order: ids.OrderId
-    content: Content
-    claim: Statement
-    document: OrderDocument
-    detector_live: bool
     measured: timedelta
     claimed: int
     recomputed: int
@@ -44,7 +51,6 @@ class Case:
     wrong_features: tuple[str, ...]
     diagnosis: str
     runtime: str
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)

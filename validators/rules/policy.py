@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ledger_service.domain.profile import Agreement
 from ledger_service.domain.result import Reason
 from validators.journal.memory import Memory
-from validators.rules.case import Ask, Case, Refusal
+from validators.rules.case import Ask, Case, Refusal, Refused, Stated
 
 CLOCK_SKEW = timedelta(minutes=2)
 GIB = 1024**3
@@ -22,7 +22,8 @@ class Policy(BaseModel):
 
     `currency`: ISO 4217. `cost_limit`: dearer orders are refused. `person_above`: dearer orders
     wait for a person. `suppliers`: ids that are allowed, all if empty. `dataset_max_bytes`: what is
-    fetched and kept for one order. `not_proposed_minutes`: an approval is taken back after that.
+    fetched for one order, `kept_max_bytes`: what is kept of all. `not_proposed_minutes`: an approval is
+    taken back after that. `person_completes`: a close-out is signed when a person says so.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +35,8 @@ class Policy(BaseModel):
     window_max_hours: int = Field(default=24 * 30, ge=1)
     episode_hours: int = Field(default=24, ge=0)
     dataset_max_bytes: int = Field(default=16 * GIB, ge=1)
+    kept_max_bytes: int = Field(default=256 * GIB, ge=1)
+    person_completes: bool = False
     remind_minutes: int = Field(default=30, ge=1)
     not_proposed_minutes: int = Field(default=30, ge=1)
 
@@ -46,6 +49,7 @@ class Pass:
 PASS = Pass()
 Ruling = Pass | Refusal | Ask
 Rule = Callable[[Case, Policy, Memory], Ruling]
+EarlyRule = Callable[[Stated, Policy, Memory], Ruling]
 
 
 def score_is_reproduced(case: Case, _: Policy, __: Memory) -> Ruling:
@@ -72,12 +76,12 @@ def score_alarms(case: Case, _: Policy, __: Memory) -> Ruling:
     return PASS
 
 
-def detector_is_live(case: Case, _: Policy, __: Memory) -> Ruling:
+def detector_is_live(case: Stated, _: Policy, __: Memory) -> Ruling:
     """Refuse what a revoked detector asks for."""
     return PASS if case.detector_live else Refusal(Reason.DETECTOR_UNFIT, "revoked or unknown")
 
 
-def window_is_fresh(case: Case, policy: Policy, _: Memory) -> Ruling:
+def window_is_fresh(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Refuse old data, and data of the future."""
     end = case.claim.window.end
     if end > case.now + CLOCK_SKEW or end < case.now - timedelta(hours=policy.window_max_hours):
@@ -93,7 +97,7 @@ def window_is_the_samples(case: Case, _: Policy, __: Memory) -> Ruling:
     return PASS
 
 
-def cost_is_the_documents(case: Case, policy: Policy, _: Memory) -> Ruling:
+def cost_is_the_documents(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Refuse where content, document and the sum of its lines differ, or the currency is another."""
     document = case.document
     if not case.content.cost == document.cost.amount == document.sum:
@@ -104,14 +108,14 @@ def cost_is_the_documents(case: Case, policy: Policy, _: Memory) -> Ruling:
     return PASS
 
 
-def cost_is_within_limit(case: Case, policy: Policy, _: Memory) -> Ruling:
+def cost_is_within_limit(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Refuse what is dearer than the organisation ever approves."""
     if case.content.cost > policy.cost_limit:
         return Refusal(Reason.COST_OVER_LIMIT, f"{case.content.cost}, limit {policy.cost_limit}")
     return PASS
 
 
-def supplier_is_allowed(case: Case, policy: Policy, _: Memory) -> Ruling:
+def supplier_is_allowed(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Refuse a supplier that is not on the list."""
     supplier = case.document.supplier.id
     if policy.suppliers and supplier not in policy.suppliers:
@@ -119,7 +123,7 @@ def supplier_is_allowed(case: Case, policy: Policy, _: Memory) -> Ruling:
     return PASS
 
 
-def sequence_is_not_forked(case: Case, _: Policy, memory: Memory) -> Ruling:
+def sequence_is_not_forked(case: Stated, _: Policy, memory: Memory) -> Ruling:
     """Refuse other bytes under a number that the device used; a missing number is a gap, not a fork."""
     claim = case.claim
     before = memory.statement_of(claim.device, claim.sequence)
@@ -131,7 +135,7 @@ def sequence_is_not_forked(case: Case, _: Policy, memory: Memory) -> Ruling:
     return PASS
 
 
-def dataset_is_new(case: Case, _: Policy, memory: Memory) -> Ruling:
+def dataset_is_new(case: Stated, _: Policy, memory: Memory) -> Ruling:
     """Refuse a dataset that came before under another statement."""
     before = memory.evidence_of_dataset(case.content.dataset_root)
     if before not in {None, case.content.evidence}:
@@ -139,7 +143,7 @@ def dataset_is_new(case: Case, _: Policy, memory: Memory) -> Ruling:
     return PASS
 
 
-def episode_is_new(case: Case, policy: Policy, memory: Memory) -> Ruling:
+def episode_is_new(case: Stated, policy: Policy, memory: Memory) -> Ruling:
     """Refuse a second order for the same asset, detector and failure mode within the hours."""
     near = timedelta(hours=policy.episode_hours)
     for evidence, end in memory.approved_episodes(episode_of(case)):
@@ -155,7 +159,7 @@ def diagnosis_is_shared(case: Case, _: Policy, __: Memory) -> Ruling:
     return PASS
 
 
-def person_decides_above(case: Case, policy: Policy, _: Memory) -> Ruling:
+def person_decides_above(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Ask a person about dear orders."""
     if case.content.cost > policy.person_above:
         return Ask(f"it costs {case.content.cost}, more than {policy.person_above}")
@@ -180,6 +184,27 @@ RULES: Sequence[Rule] = (
 )
 
 
+#: Those that need no byte of the dataset: what they refuse is not fetched.
+EARLY: Sequence[EarlyRule] = (
+    detector_is_live,
+    sequence_is_not_forked,
+    dataset_is_new,
+    window_is_fresh,
+    cost_is_the_documents,
+    cost_is_within_limit,
+    supplier_is_allowed,
+    episode_is_new,
+)
+
+
+def refuse_early(case: Stated, policy: Policy, memory: Memory) -> None:
+    """Raise the first refusal of the early rules."""
+    for rule in EARLY:
+        ruling = rule(case, policy, memory)
+        if isinstance(ruling, Refusal):
+            raise Refused(ruling.reason, ruling.text)
+
+
 def judge(case: Case, policy: Policy, memory: Memory, rules: Sequence[Rule] = RULES) -> Ruling:
     """Return the first refusal, else the first wish for a person, else PASS: approve."""
     rulings = [rule(case, policy, memory) for rule in rules]
@@ -196,6 +221,6 @@ def has_gap(case: Case, memory: Memory) -> bool:
     return claim.sequence > 1 and not memory.saw(claim.device, claim.sequence - 1)
 
 
-def episode_of(case: Case) -> tuple[str, str, str]:
+def episode_of(case: Stated) -> tuple[str, str, str]:
     """Return what makes two orders one episode: asset, detector, failure mode."""
     return case.claim.asset, case.claim.detector.hex(), case.claim.failure_mode

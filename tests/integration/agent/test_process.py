@@ -32,6 +32,7 @@ async def test_an_agent_that_is_killed_at_random_moments_says_each_verdict_once(
         good += [plant.order(), plant.order(told=False)]
         bad.append(plant.order(cost=1))
         await plant.propose(ledger, good[-1])  # the feed is silent about this one
+        await plant.propose(ledger, bad[-1])
         await asyncio.sleep(rng.uniform(0, 3.5) if kill else rng.uniform(2, 4))
         plant.agent.end(signal.SIGKILL)
         plant.agent.start()

@@ -35,6 +35,10 @@ async def judge(world: World, us: Running, item: Announced) -> None:
     """Start, judge, bring it in, look after it."""
     await us.house.start()
     await us.agent.consider(item)
+    if us.agent.held.get(item.order) is not None:
+        await world.propose(item)
+        await us.house._watcher.scan()
+        await us.house.drain()
     await tend(world, us)
 
 

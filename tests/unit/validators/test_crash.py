@@ -44,6 +44,7 @@ async def test_of_one_key_and_nonce_there_are_never_two_transactions(world: Worl
         await us.house.start()
         for seed in range(1, 5):
             items.append(world.order(world.claim(seed=seed), cost=seed % 2 or PLAN.cost))
+            await world.propose(items[-1])
             us.house._spawn(us.agent.consider(items[-1]))
         await us.house.drain()
         await tend(world, us)

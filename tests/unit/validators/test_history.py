@@ -115,11 +115,11 @@ async def test_the_same_episode_is_not_ordered_again(world: World, us: Running) 
     first, second = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
     await us.agent.consider(first)
     await us.agent.consider(second)
+    assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
     world.clock.advance(hours=25)
     later = world.order(world.claim(seed=3))
     await us.agent.consider(later)
 
-    assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
     assert us.verdict(later) == ("approve", "")
 
 
@@ -153,6 +153,10 @@ async def test_another_attempt_of_the_same_evidence_is_no_repetition(
     claim = world.claim()
     first = world.order(claim)
     await us.agent.consider(first)
+    await world.ledger.mine()
+    await world.propose(first)
+    await world.refuse(first, 3)
+    await us.house._watcher.scan()
     again = world.build(claim, first.envelope, attempt=2)
     await us.agent.consider(again)
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ledger_service.domain import errors
+from ledger_service.domain import errors, ids, profile
 from ledger_service.domain.dataset import Entry, FileHasher
 from tests.unit.validators.world import Running, World
-from validators.agent.kept import Kept
+from validators.agent.kept import Kept, NoRoom
 
 MIB = 1024 * 1024
 
@@ -38,7 +39,7 @@ class Stream:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
-    made = Kept(tmp_path / "kept")
+    made = Kept(tmp_path / "kept", 1000 * MIB)
     made.tidy()
     return made
 
@@ -104,7 +105,91 @@ async def test_a_disk_that_is_full_or_gone_is_a_storage_error(tmp_path: Path) ->
     (tmp_path / "kept").write_bytes(b"a file where the folder should be")
 
     with pytest.raises((errors.StorageError, FileExistsError)):
-        await Kept(tmp_path / "kept").take(entry_of(b"x"), Stream(b"x").chunks())
+        await Kept(tmp_path / "kept", 1000 * MIB).take(entry_of(b"x"), Stream(b"x").chunks())
+
+
+async def test_fresh_files_go_with_the_last_order_that_needs_them(kept: Kept) -> None:
+    entry, one, two = entry_of(b"whole"), ids.OrderId(b"1" * 32), ids.OrderId(b"2" * 32)
+    await kept.take(entry, Stream(b"whole").chunks())
+    for order in (one, two):
+        kept.use(entry, order)
+    kept.let_go(one)
+    assert kept.read(entry) == b"whole"
+    kept.let_go(two)
+    assert not kept.has(entry)
+
+
+async def test_what_is_kept_stays_whoever_lets_go_and_whoever_starts_anew(kept: Kept) -> None:
+    entry, one, two = entry_of(b"whole"), ids.OrderId(b"1" * 32), ids.OrderId(b"2" * 32)
+    await kept.take(entry, Stream(b"whole").chunks())
+    kept.use(entry, one)
+    kept.keep(one)
+    kept.use(entry, two)
+    kept.let_go(two)
+    kept.tidy()
+
+    assert kept.read(entry) == b"whole"
+
+
+async def test_no_more_is_kept_than_the_policy_says_until_somebody_makes_room(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "kept", 10)
+    first, second = entry_of(b"sixsix"), entry_of(b"seven77")
+    await kept.take(first, Stream(b"sixsix").chunks())
+    stream = Stream(b"seven77")
+    with pytest.raises(NoRoom, match="10"):
+        await kept.take(second, stream.chunks())
+    assert stream.taken == 0
+    with pytest.raises(errors.DigestMismatch):  # what did not come takes no room
+        await kept.take(entry_of(b"four"), Stream(b"f").chunks())
+    kept._present(first).unlink()
+    await kept.take(second, stream.chunks())
+
+    assert kept.read(second) == b"seven77"
+
+
+async def test_the_bytes_of_what_is_refused_are_not_kept(world: World, us: Running) -> None:
+    claim = world.claim()
+    item = world.order(replace(claim, score=profile.quantity(claim.score.value + 500)))
+    await us.agent.consider(item)
+
+    assert us.verdict(item) == ("refuse", "SCORE_CONFLICT")
+    assert world.service.fetched == ["note.txt", "samples.csv"]
+    assert list(us.kept._folder.iterdir()) == []
+
+
+async def test_what_the_rules_refuse_without_its_bytes_is_not_fetched(
+    world: World, us: Running
+) -> None:
+    old = world.claim(seed=1)
+    world.clock.advance(days=31)
+    for wrong in (
+        world.order(old),
+        world.order(world.claim(seed=2), cost=1),
+        world.order(world.claim(seed=3, previous=ids.EvidenceId(bytes(32)))),
+    ):
+        await us.agent.consider(wrong)
+        assert us.verdict(wrong)[0] == "refuse"
+
+    assert world.service.fetched == []
+
+
+async def test_an_order_for_whose_bytes_there_is_no_room_waits_for_some(world: World) -> None:
+    world.policy = world.policy.model_copy(update={"kept_max_bytes": 100})
+    item = world.order()
+    await world.propose(item)
+    async with world.agent() as us:
+        await us.house.start()
+        assert us.verdict(item) == ("nothing", "")
+        assert item.order in us.memory.open
+        assert us.wire.sent == []
+    world.policy = world.policy.model_copy(update={"kept_max_bytes": 10**9})
+    async with world.agent() as us:
+        await us.house.start()
+        await us.house.tend()
+        await us.house.drain()
+        assert us.verdict(item) == ("approve", "")
 
 
 async def test_what_was_approved_stays_with_us_byte_for_byte(world: World, us: Running) -> None:

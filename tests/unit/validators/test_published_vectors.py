@@ -103,7 +103,7 @@ def around(envelope: bytes, sound: Announced) -> Announced:
 async def reason(checker: Checker, item: Announced) -> Reason | None:
     """Return why it is refused; None where there is not even evidence to speak about."""
     try:
-        await checker.check(item)
+        await checker.check(item, lambda _: None)
     except Refused as exc:
         return exc.refusal.reason
     except CannotSay:

@@ -25,6 +25,7 @@ async def test_it_is_refused_with_its_reason_and_never_approved(
     world: World, us: Running, reason: Reason, says: str, case: Wrong
 ) -> None:
     item = case(world)
+    await world.propose_anyhow(item)
     await us.agent.consider(item)
 
     assert us.verdict(item) == ("refuse", reason.name)
@@ -35,9 +36,10 @@ async def test_it_is_refused_with_its_reason_and_never_approved(
     detail = hashlib.sha256(text.encode()).digest()
     assert calls == [Refuse(item.content, 1, int(reason), detail)]
     block = await world.ledger.mine()
-    (fact,) = await world.ledger.facts(block)
-    assert isinstance(fact.event, Refused)
-    assert (fact.event.reason, fact.event.detail) == (reason, detail)
+    event = (await world.ledger.facts(block))[0].event
+    assert isinstance(event, Refused)
+    assert (event.reason, event.detail) == (reason, detail)
+    assert not [path for path in us.kept._folder.iterdir() if path.name.startswith(".")]
 
 
 def test_every_reason_has_its_case() -> None:

@@ -46,7 +46,9 @@ async def test_the_status_counts_what_was_said_and_what_waits(
     world: World, us: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await us.agent.consider(world.order(world.claim(seed=1)))
-    await us.agent.consider(world.order(world.claim(seed=2)))
+    second = world.order(world.claim(seed=2))
+    await world.propose(second)
+    await us.agent.consider(second)
     world.clock.advance(hours=30)
     await us.agent.consider(world.order(world.claim(seed=3), plan=DEAR))
     capsys.readouterr()

@@ -79,7 +79,10 @@ class Running:
         return self.book.memory
 
     def verdict(self, item: Announced) -> tuple[str, str]:
-        """Return what was said of an order, and for which reason."""
+        """Return what was said of an order, or is held against it, and for which reason."""
+        held = self.agent.held.get(item.order)
+        if held is not None:
+            return "refuse", held.refusal.reason.name
         entry = self.memory.verdicts.get(item.order, {"verdict": "nothing"})
         return entry["verdict"], entry.get("reason", "")
 
@@ -220,6 +223,17 @@ class World:
     async def propose(self, item: Announced) -> None:
         await self.say("builder", Propose((item.content,)))
 
+    async def propose_anyhow(self, item: Announced) -> None:
+        """Propose what could be proposed once: while its detector was live."""
+        detectors = self.ledger.registry.detectors
+        before = detectors.get(item.content.detector)
+        self.ledger.add_detector(item.content.detector)
+        await self.propose(item)
+        if before is None:
+            del detectors[item.content.detector]
+        else:
+            detectors[item.content.detector] = before
+
     async def approve(self, item: Announced, number: int, key: str = "") -> None:
         result = ids.ResultDigest(bytes([number]) * 32)
         call = Approve((item.content,), (number - 1,), (result,))
@@ -247,7 +261,8 @@ class World:
         ledger, clock = self.killer.over(self.ledger), self.clock
         wire = Wire(ledger, self.sent)
         service = self.killer.over(self.service)
-        registry, kept, desk = Registry(ledger, clock), Kept(home / "kept"), Desk(home / "desk")
+        registry, desk = Registry(ledger, clock), Desk(home / "desk")
+        kept = Kept(home / "kept", self.policy.kept_max_bytes)
         kept.tidy()
         signer = MemorySigner(self.key)
         pen = Pen(ledger=ledger, send=wire.send, signer=signer, book=book, clock=clock)

@@ -1,0 +1,73 @@
+"""Orders without a verdict yet: open in the journal until there is one, or nothing more to say.
+
+What stands on chain stays open until then. What only the service told of is tried again for ten
+minutes, a hundred orders at most, and forgotten: once it is proposed, the chain tells of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from ledger_service import ports
+from ledger_service.domain import ids
+from ledger_service.domain.order import Content
+from ledger_service.domain.units import format_time
+from validators.agent.kept import Kept
+from validators.journal.book import Book
+
+MOST_TOLD = 100
+TOLD_FOR = timedelta(minutes=10)
+
+log = structlog.get_logger()
+
+
+class Undecided:
+    """Puts off, forgets and closes."""
+
+    def __init__(self, book: Book, kept: Kept, clock: ports.Clock) -> None:
+        self._book = book
+        self._kept = kept
+        self._clock = clock
+
+    def put_off(
+        self, order: ids.OrderId, content: Content, why: str, *, later: bool, told: bool
+    ) -> None:
+        """Note that there is no verdict; `later`: there may be one. `told`: by the service alone."""
+        memory = self._book.memory
+        before = memory.open.get(order)
+        if not later:
+            log.info("nothing to say", order=order.hex(), why=why)
+            if before is not None:
+                (self.forget if told else self.close)(order, why)
+            return
+        log.warning("no verdict yet", order=order.hex(), why=why)
+        if memory.known(order) or (before is not None and (told or "told" not in before)):
+            return
+        entry = {"kind": "open", "order": order.hex(), "content": content.as_json()}
+        if not told:
+            self._book.write(entry)
+        elif memory.told() < MOST_TOLD:
+            self._book.write({**entry, "told": format_time(self._clock.now())})
+
+    def tidy(self) -> None:
+        """Forget what was told of long ago and is not proposed."""
+        now = self._clock.now()
+        for order, entry in tuple(self._book.memory.open.items()):
+            if "told" in entry and now - datetime.fromisoformat(entry["told"]) > TOLD_FOR:
+                self.forget(order, "It is not proposed.")
+
+    def forget(self, order: ids.OrderId, why: str) -> None:
+        """Forget an order; it may be told of again."""
+        self._kept.let_go(order)
+        if order in self._book.memory.open:
+            self._book.write({"kind": "forgotten", "order": order.hex(), "why": why})
+
+    def close(self, order: ids.OrderId, why: str, *, failed: bool = False) -> None:
+        """Close an order for ever."""
+        if failed:
+            log.error("no verdict", order=order.hex(), why=why)
+        self._kept.let_go(order)
+        entry = {"kind": "closed", "order": order.hex(), "why": why, "failed": failed}
+        self._book.write(entry)
