@@ -4,22 +4,9 @@ pragma solidity 0.8.37;
 import {Content} from "../../src/Types.sol";
 import {Step} from "./Step.sol";
 
-/// @title Batches of two, after both items the invariant holds and nothing went back.
-/// @notice An item runs the function of the single call, so who may call is proven there; here the callers may, and the items meet.
+/// @title Batches of two: after both items the invariant holds and nothing went back.
+/// @notice An item of any batch runs the function of the single call, which is proven as a step; here two proposals meet in one call.
 contract BatchProof is Step {
-    /// @custom:halmos --array-lengths xs=2,votes=2,reasons=2,details=2
-    function check_refuse_batch(
-        Content[] calldata xs, uint256[] calldata votes, uint16[] calldata reasons, bytes32[] calldata details, uint256 t, address a
-    ) public {
-        vm.assume(seated(xs[0], a, votes[0]) & seated(xs[1], a, votes[1]) & inv(xs[1]) == 1);
-        Was memory was = pre(xs[0], xs[1], t);
-        vm.assume(movedAt(was.y) <= t);
-        vm.prank(a);
-        this.refuseBatch(xs, votes, reasons, details);
-        assert(inv(xs[0]) & inv(xs[1]) == 1);
-        assert(onward(xs[0], was.x, t) & onward(xs[1], was.y, t) == 1);
-    }
-
     /// @dev Two orders of one piece of evidence that is free, both allowed but for each other: at most one of them comes to live.
     /// @custom:halmos --array-lengths xs=2
     function check_propose_batch(Content[] calldata xs, uint256 t, address a) public {
