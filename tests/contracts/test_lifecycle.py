@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import pytest
 from eth_hash.auto import keccak
 
 from ledger_service.domain import calls, ids
@@ -81,6 +82,7 @@ def explore(plant: Plant, content: Content) -> set[tuple[Status, Status]]:
     return {(present, after) for present, after in found if present is not after}
 
 
+@pytest.mark.timeout(900)
 def test_the_contract_makes_the_moves_of_the_table_and_no_others() -> None:
     plant = Plant()
     made = explore(plant, content_of(plant, "builder"))

@@ -214,6 +214,7 @@ class Machine(RuleBasedStateMachine):
             )
 
 
+@pytest.mark.timeout(900)
 def test_any_history_is_the_same_on_the_contract_and_in_memory(plant: Plant) -> None:
     Machine.plant = plant
     few = settings(
