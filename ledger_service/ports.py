@@ -127,8 +127,11 @@ class OrderRows(Protocol):
     async def get(self, order: ids.OrderId) -> Order:
         """Return it. Raise NotFound."""
 
-    async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
+    async def of_evidence(self, *evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts, first one first."""
+
+    async def opened(self, limit: int, after: ids.OrderId | None = None) -> Sequence[Order]:
+        """Return orders that are Proposed, oldest first, behind one of them."""
 
     async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
         """Return all orders that this dataset belongs to."""
@@ -152,6 +155,9 @@ class OrderRows(Protocol):
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, object]) -> int:
         """Append to the feed; return the sequence. One announcement per (kind, order)."""
+
+    async def told(self, kind: str, order: ids.OrderId) -> Announcement | None:
+        """Return what was announced of this kind for an order."""
 
     async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
         """Return the feed behind a sequence."""

@@ -43,7 +43,9 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
     backlog = Gauge("mol_backlog", "Evidence without a settled order", registry=registry)
     outbox = Gauge("mol_outbox_rows", "Deliveries", ["destination", "state"], registry=registry)
     lag = Gauge("mol_follow_lag_blocks", "Final blocks not taken in", registry=registry)
+    refused = Gauge("mol_refused_transactions", "Stored, taken by no node", registry=registry)
     async with parts.store.reading() as rows:
+        refused.set(len(await rows.outgoing.refused()))
         backlog.set(await rows.evidence.waiting())
         for (destination, state), count in (await rows.outbox.counts()).items():
             outbox.labels(destination, state).set(count)

@@ -43,6 +43,7 @@ StatusName = Literal[
 ]  # fmt: skip
 OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
 Number = Annotated[int, Path(ge=1, le=255)]
+AssetName = Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 MAX_SEQUENCE = 2**53 - 1  #: beyond it, neither JSON nor every database agrees
 FEED_PAGE = 20  #: each line holds a whole envelope
 FEED_POLL_SECONDS = 0.25
@@ -59,7 +60,7 @@ async def list_orders(
     parts: WithParts,
     _: Reader,
     status: StatusName | None = None,
-    asset: str | None = None,
+    asset: AssetName | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[OrderSummary]:
     """List orders, the newest first."""

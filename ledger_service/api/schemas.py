@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from ledger_service.domain.facts import Fact
-from ledger_service.domain.records import Delivery, Evidence, Hop, Order
+from ledger_service.domain.records import Delivery, Hop, Order
 from ledger_service.services import deliveries
 from ledger_service.services.seal import Sealed
 from ledger_service.services.track import Journey, OrderView
@@ -60,12 +60,13 @@ class EvidenceSummary(_Answer):
 
     evidence_id: str = ID
     asset: str = Field(examples=["1/robot-7"])
-    stage: str = Field(examples=["Anchoring"])
+    state: str = Field(examples=["Validated"])
 
     @classmethod
-    def of(cls, evidence: Evidence) -> EvidenceSummary:
+    def of(cls, journey: Journey) -> EvidenceSummary:
         """Make it."""
-        return cls(evidence_id=evidence.id.hex(), asset=evidence.asset, stage=evidence.stage.value)
+        evidence = journey.evidence
+        return cls(evidence_id=evidence.id.hex(), asset=evidence.asset, state=journey.state)
 
 
 class Again(_Answer):

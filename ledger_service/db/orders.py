@@ -51,9 +51,19 @@ class SqlOrders:
         """Return it. Raise NotFound."""
         return await self._one(wanted)
 
-    async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
+    async def of_evidence(self, *evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts, first one first."""
-        return await self._all(maintenance_order.c.evidence == evidence)
+        return await self._all(maintenance_order.c.evidence.in_(evidence))
+
+    async def opened(self, limit: int, after: ids.OrderId | None = None) -> Sequence[Order]:
+        """Return a page of what is Proposed, oldest first."""
+        table = maintenance_order
+        query = select(table).where(table.c.status == int(Status.PROPOSED))
+        if after is not None:
+            behind = select(table.c.number).where(table.c.id == after).scalar_subquery()
+            query = query.where(table.c.number > behind)
+        query = query.order_by(table.c.number).limit(limit)
+        return [_read(row) for row in await self._connection.execute(query)]
 
     async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
         """Return all orders of a dataset."""
@@ -116,13 +126,16 @@ class SqlOrders:
         )
         return following
 
+    async def told(self, kind: str, order: ids.OrderId) -> Announcement | None:
+        """Return one announcement."""
+        query = select(feed).where(feed.c.kind == kind, feed.c.order == order)
+        row = (await self._connection.execute(query)).first()
+        return _announcement(row) if row else None
+
     async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
         """Return the feed behind a sequence."""
         query = select(feed).where(feed.c.sequence > after).order_by(feed.c.sequence).limit(limit)
-        return [
-            Announcement(row.sequence, row.kind, ids.OrderId(row.order), row.body)
-            for row in await self._connection.execute(query)
-        ]
+        return [_announcement(row) for row in await self._connection.execute(query)]
 
     async def _one(self, wanted: ids.OrderId, *, lock: bool = False) -> Order:
         query = select(maintenance_order).where(maintenance_order.c.id == wanted)
@@ -143,6 +156,10 @@ class SqlOrders:
     async def _all(self, condition: Any) -> Sequence[Order]:
         query = select(maintenance_order).where(condition).order_by(maintenance_order.c.number)
         return [_read(row) for row in await self._connection.execute(query)]
+
+
+def _announcement(row: Row[Any]) -> Announcement:
+    return Announcement(row.sequence, row.kind, ids.OrderId(row.order), row.body)
 
 
 def _read(row: Row[Any]) -> Order:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids, result
 from ledger_service.domain.calls import Call, Expire, Withdraw
 from ledger_service.domain.lifecycle import Outcome, Status
-from ledger_service.domain.records import Hop, Order, Result
+from ledger_service.domain.records import Hop, Order, Result, TxState
 from ledger_service.services.send import Sender
 from ledger_service.services.wakes import Wakes
 
 MAX_RESULT_BYTES = 64 * 1024
 MAX_CLOSE_OUT_BYTES = 256 * 1024
+PAGE = 200  #: open orders read at once
+Life = dict[ids.VersionId | ids.DetectorId, bool]
 COMPLETABLE = frozenset({Status.VALIDATED, Status.RATIFIED, Status.CONTESTED})
 
 
@@ -44,18 +46,17 @@ class Close:
         await self._send(found, "withdraw", Withdraw(found.content))
 
     async def expire_overdue(self, limit: int = 20) -> bool:
-        """Close open orders whose deadline has passed; say whether anything was sent."""
-        now = int(self._clock.now().timestamp())
-        async with self._store.reading() as rows:
-            opened = await rows.orders.list(limit=1000, status=Status.PROPOSED)
-        due = [item for item in opened if item.content.deadline <= now][:limit]
+        """Close open orders that can no longer be approved; say whether anything was sent.
+
+        Their deadline has passed, or their asset version or detector is no longer live.
+        """
+        live: Life = {}
         sent = 0
-        for item in due:
-            try:
-                await self._send(item, "expire", Expire(item.content))
-                sent += 1
-            except (errors.CallReverted, errors.Conflict):
-                continue  # under way already, or settled meanwhile
+        async for item in self._opened():
+            if await self._is_over(item, live):
+                sent += await self._try_to_expire(item)
+            if sent == limit:
+                break
         return bool(sent)
 
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
@@ -83,19 +84,17 @@ class Close:
         if found.status not in COMPLETABLE:
             raise errors.IllegalMove(found=found.status.title, expected="Completed")
         digest = hashlib.sha256(report).digest()
-        await self._objects.put(f"close-outs/{digest.hex()}", _once(report))
         body = {
             "content": found.content.as_json(),
             "outcome": int(outcome),
             "closeOut": digest.hex(),
         }
+        async with self._store.reading() as rows:
+            await _check_end(rows, order, body)  # before anything is kept of it
+        await self._objects.put(f"close-outs/{digest.hex()}", _once(report))
         async with self._store.transaction() as rows:
-            place = await rows.orders.announce("close-out", order, body)
-            (told,) = await rows.orders.announcements(place - 1, 1)
-            if told.body != body:
-                raise errors.Conflict(
-                    "Another end of this work was told before.", found=told.body["closeOut"]
-                )
+            await rows.orders.announce("close-out", order, body)
+            await _check_end(rows, order, body)
             name = outcome.name.replace("_", " ").lower()
             await rows.evidence.hop(
                 Hop(found.content.evidence, "work ended", self._clock.now(), detail=name)
@@ -107,6 +106,40 @@ class Close:
         async with self._store.reading() as rows:
             return await rows.orders.get(order)
 
+    async def _opened(self) -> AsyncIterator[Order]:
+        """Go through all open orders, oldest first, however many there are."""
+        last: ids.OrderId | None = None
+        while True:
+            async with self._store.reading() as rows:
+                page = await rows.orders.opened(PAGE, last)
+            for item in page:
+                yield item
+            if len(page) < PAGE:
+                return
+            last = page[-1].id
+
+    async def _is_over(self, order: Order, live: Life) -> bool:
+        content = order.content
+        if content.deadline <= int(self._clock.now().timestamp()):
+            return True
+        if content.asset_version not in live:
+            version = await self._ledger.version(content.asset_version)
+            live[content.asset_version] = version is not None and version.live
+        if content.detector not in live:
+            live[content.detector] = await self._ledger.detector_live(content.detector)
+        return not (live[content.asset_version] and live[content.detector])
+
+    async def _try_to_expire(self, order: Order) -> bool:
+        async with self._store.reading() as rows:
+            known = await rows.outgoing.get(f"expire:{order.id.hex()}")
+        if known is not None and known.state is not TxState.FAILED:
+            return False  # under way already
+        try:
+            await self._send(order, "expire", Expire(order.content))
+        except (errors.CallReverted, errors.Conflict):
+            return False  # settled meanwhile, or another process was faster
+        return True
+
     async def _send(self, order: Order, verb: str, call: Call) -> None:
         await self._sender.ready()
         await self._ledger.simulate(call, self._sender.address)
@@ -114,6 +147,17 @@ class Close:
             key = f"{verb}:{order.id.hex()}"
             outgoing = await self._sender.store(rows, key, call, [order.id])
         await self._sender.broadcast(outgoing)
+
+
+async def _check_end(
+    rows: ports.Transaction, order: ids.OrderId, body: Mapping[str, object]
+) -> None:
+    """Raise Conflict if another end of the work was told."""
+    told = await rows.orders.told("close-out", order)
+    if told is not None and told.body != body:
+        raise errors.Conflict(
+            "Another end of this work was told before.", found=told.body["closeOut"]
+        )
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

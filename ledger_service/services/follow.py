@@ -107,12 +107,13 @@ class Follow:
     async def _take(self, taken: Taken, cursor: Block | None) -> None:
         delivered = 0
         async with self._store.transaction() as rows:
+            # First: of two that follow, the slower one waits here and then writes nothing.
+            await rows.chain.advance(taken.block, cursor)
             for fact in taken.facts:
                 if await rows.chain.add_fact(fact):
                     delivered += await self._apply(rows, fact, taken.block)
             for proof in taken.proofs:
                 await rows.chain.add_proof(proof)
-            await rows.chain.advance(taken.block, cursor)
         if delivered:
             self._wakes.outbox.ring()
 

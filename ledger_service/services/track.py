@@ -72,10 +72,15 @@ class Track:
                 await rows.orders.of_evidence(evidence),
             )
 
-    async def latest(self, limit: int) -> Sequence[Evidence]:
-        """Return the newest evidence first."""
+    async def latest(self, limit: int) -> Sequence[Journey]:
+        """Return the newest evidence first, without its hops."""
         async with self._store.reading() as rows:
-            return await rows.evidence.list(limit=limit)
+            found = await rows.evidence.list(limit=limit)
+            orders = await rows.orders.of_evidence(*(item.id for item in found))
+        own: dict[ids.EvidenceId, list[Order]] = {item.id: [] for item in found}
+        for order in orders:
+            own[order.content.evidence].append(order)
+        return [Journey(item, (), own[item.id]) for item in found]
 
     async def order(self, order: ids.OrderId) -> OrderView:
         """Return an order and all around it."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from ledger_service.domain import dataset, errors
+from ledger_service.storage import plain
 from ledger_service.storage.objects import Objects, open_objects
 
 FOLDER = "file://"
@@ -25,11 +26,15 @@ class Locations:
         rest = location.rstrip("/")[len(prefix) :].strip("/")
         key = f"{rest}/{path}" if rest else path
         dataset.check_path(key)
-        store = self._open(prefix)
-        if prefix.startswith(FOLDER):
-            _check_plain(Path(prefix.removeprefix(FOLDER)), key)
-        async for chunk in store.get(key):
+        async for chunk in self._read(prefix, key):
             yield chunk
+
+    def _read(self, prefix: str, key: str) -> AsyncIterator[bytes]:
+        if prefix.startswith(FOLDER):
+            return plain.read(Path(prefix.removeprefix(FOLDER)), key)
+        if prefix not in self._opened:
+            self._opened[prefix] = open_objects(prefix)
+        return self._opened[prefix].get(key)
 
     def _find(self, location: str) -> str:
         wanted = location.rstrip("/")
@@ -37,17 +42,3 @@ class Locations:
             if wanted == prefix or wanted.startswith(prefix + "/"):
                 return prefix
         raise errors.LocationNotAllowed(found=repr(location[:200]))
-
-    def _open(self, prefix: str) -> Objects:
-        folder = Path(prefix.removeprefix(FOLDER))
-        if prefix.startswith(FOLDER) and not folder.is_dir():
-            raise errors.NotFound("No such location.", found=prefix)
-        if prefix not in self._opened:
-            self._opened[prefix] = open_objects(prefix)
-        return self._opened[prefix]
-
-
-def _check_plain(folder: Path, key: str) -> None:
-    """Raise UnsafePath for a key that leads out of the folder, or anywhere by a symbolic link."""
-    if (folder / key).resolve() != folder.resolve() / key:
-        raise errors.UnsafePath("A symbolic link.", found=repr(key[:80]))

@@ -193,9 +193,15 @@ class MemoryOrders:
             raise errors.NotFound("No such order.", found=wanted.hex())
         return self._state.orders[wanted]
 
-    async def of_evidence(self, evidence: ids.EvidenceId) -> Sequence[Order]:
+    async def of_evidence(self, *evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts."""
-        return [o for o in self._state.orders.values() if o.content.evidence == evidence]
+        return [o for o in self._state.orders.values() if o.content.evidence in evidence]
+
+    async def opened(self, limit: int, after: ids.OrderId | None = None) -> Sequence[Order]:
+        """Return what is Proposed behind an order."""
+        orders = list(self._state.orders.values())
+        start = 0 if after is None else [order.id for order in orders].index(after) + 1
+        return [order for order in orders[start:] if order.status is Status.PROPOSED][:limit]
 
     async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
         """Return all orders of a dataset."""
@@ -237,6 +243,10 @@ class MemoryOrders:
         feed = self._state.feed
         item = Announcement(len(feed) + 1, kind, order, body)
         return feed.setdefault((kind, order), item).sequence
+
+    async def told(self, kind: str, order: ids.OrderId) -> Announcement | None:
+        """Return one announcement."""
+        return self._state.feed.get((kind, order))
 
     async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
         """Return the feed behind a sequence."""

@@ -79,6 +79,24 @@ async def test_orders_are_found_by_evidence_by_dataset_and_by_state(holding: por
         assert [item.id for item in presses] == [make.order(3).id]
 
 
+async def test_open_orders_are_gone_through_page_by_page(holding: ports.Store) -> None:
+    async with holding.transaction() as rows:
+        for number in (3, 1, 5, 2, 4):
+            await rows.orders.add(make.order(number, status=Status.PROPOSED, block=1))
+        await rows.orders.move(make.order(5).id, Status.REFUSED, 2)
+
+    async with holding.transaction() as rows:
+        first = await rows.orders.opened(2)
+        assert [item.id for item in first] == [make.order(number).id for number in (3, 1)]
+        await rows.orders.move(first[-1].id, Status.REFUSED, 3)
+        rest = await rows.orders.opened(9, first[-1].id)
+        assert [item.id for item in rest] == [make.order(number).id for number in (2, 4)]
+        assert await rows.orders.opened(9, rest[-1].id) == []
+        several = await rows.orders.of_evidence(make.evidence(2).id, make.evidence(3).id)
+        assert {item.id for item in several} == {make.order(2).id, make.order(3).id}
+        assert await rows.orders.of_evidence() == []
+
+
 async def test_a_status_moves_by_the_table_and_never_back(holding: ports.Store) -> None:
     order = make.order(1).id
     async with holding.transaction() as rows:
@@ -154,6 +172,9 @@ async def test_the_feed_has_one_announcement_for_each_kind_and_order(store: port
             Announcement(3, "order", orders[1], {"n": 3}),
         ]
         assert [item.sequence for item in await rows.orders.announcements(1, 1)] == [2]
+        told = await rows.orders.told("close-out", orders[0])
+        assert told == Announcement(2, "close-out", orders[0], {"n": 2})
+        assert await rows.orders.told("close-out", orders[1]) is None
         assert await rows.orders.announcements(3, 9) == []
 
 

@@ -81,7 +81,11 @@ def check_problem(answer: httpx.Response, expect: dict[str, Any]) -> None:
 async def everything(api: Api) -> tuple[list[str], list[str], int]:
     """Return all that is held: bytes, evidence, announcements."""
     found = await api.site.track.latest(100)
-    return api.stored(), [item.id.hex() for item in found], len(await api.site.track.feed(0, 100))
+    return (
+        api.stored(),
+        [item.evidence.id.hex() for item in found],
+        len(await api.site.track.feed(0, 100)),
+    )
 
 
 async def send(api: Api, request: dict[str, Any], places: Path) -> httpx.Response:

@@ -33,6 +33,22 @@ async def test_evidence_is_202_then_200_with_the_same_answer_whatever_becomes_of
     assert {answer.headers["Location"] for answer in (first, second, third)} == {tracker}
 
 
+async def test_the_list_says_where_each_is_now(api: Api) -> None:
+    done, opened, waiting = (api.world.gateway.pack() for _ in range(3))
+    await api.site.validate(done)
+    await api.post(opened)
+    await api.site.propose(opened)
+    await api.post(waiting)
+
+    listed = (await api.get("/v1/evidence?limit=3")).json()
+
+    assert [(item["evidenceId"], item["state"]) for item in listed] == [
+        (waiting.id.hex(), "Sealed"),
+        (opened.id.hex(), "Proposed"),
+        (done.id.hex(), "Validated"),
+    ]
+
+
 async def test_the_same_evidence_at_once_over_many_connections_is_sealed_once(api: Api) -> None:
     packed = api.world.gateway.pack()
 

@@ -23,6 +23,18 @@ async def test_without_a_chain_it_is_live_but_not_ready_and_still_measured(api: 
     assert "mol_follow_lag_blocks NaN" in metrics
 
 
+async def test_what_no_node_takes_is_counted(api: Api) -> None:
+    await api.post(api.world.gateway.pack())
+    api.world.ledger.most_gas = 0
+    await api.site.anchor.step()
+    assert "mol_refused_transactions 1.0" in (await api.get("/metrics", None)).text
+
+    api.world.ledger.most_gas = 10**6
+    await api.site.anchor.reconcile(at_start=True)
+
+    assert "mol_refused_transactions 0.0" in (await api.get("/metrics", None)).text
+
+
 async def test_figures_say_what_waits_where(api: Api) -> None:
     packed = api.world.gateway.pack()
     await api.post(packed)

@@ -52,7 +52,8 @@ async def test_orders_are_found_by_status_and_asset(api: Api) -> None:
     assert await found("status=Validated") == [done.id.hex()]
     assert await found(f"asset={ASSET}&limit=1") == [opened.id.hex()]
     assert await found("asset=1/robot-8'%20OR%201=1--") == []
-    assert (await api.get("/v1/orders?status=validated")).status_code == 422
+    for wrong in ("status=validated", "asset=%00", "asset=1/robot%0A7", f"asset={'1' * 129}"):
+        assert (await api.get(f"/v1/orders?{wrong}")).status_code == 422, wrong
 
 
 async def test_an_organisation_hands_in_its_own_results_alone(api: Api) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -135,6 +137,27 @@ async def test_no_link_at_a_location_is_followed(tmp_path: Path) -> None:
     for path in ("file", "near", "folder/secret"):
         with pytest.raises(errors.UnsafePath):
             await taken(places.open(f"file://{tmp_path}/in", path))
+
+
+async def test_only_plain_files_of_a_location_are_read_and_nothing_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "in"
+    (place / "day").mkdir(parents=True)
+    (place / "a").write_bytes(b"1")
+    os.mkfifo(place / "pipe")
+    os.mkfifo(place / "day" / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place / "socket"))
+    places = Locations([f"file://{place}"])
+
+    for path in ("pipe", "day/pipe", "day", "socket"):
+        with pytest.raises(errors.UnsafePath):
+            await asyncio.wait_for(taken(places.open(f"file://{place}", path)), 10)
+    for path in ("a/b", "day/b", "b"):
+        with pytest.raises(errors.NotFound):
+            await taken(places.open(f"file://{place}", path))
+    assert await taken(places.open(f"file://{place}", "a")) == b"1"
 
 
 async def test_the_folder_of_a_location_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:

@@ -63,6 +63,44 @@ async def test_open_orders_expire_after_their_deadline_once_each(site: Site) -> 
     assert (await site.track.evidence(packed.id)).state == "Expired"
 
 
+async def test_what_can_no_longer_be_approved_expires_before_its_deadline(site: Site) -> None:
+    rare = ids.DetectorId(bytes(32))
+    site.world.ledger.add_detector(rare)
+    packed = [site.world.gateway.pack(), site.world.gateway.pack(detector=rare)]
+    for item in packed:
+        await site.post(item)
+        await site.propose(item)
+    assert not await site.close.expire_overdue()
+
+    async def states() -> list[str]:
+        await site.world.ledger.mine()
+        await site.take_in()
+        return [(await site.track.evidence(item.id)).state for item in packed]
+
+    site.world.ledger.revoke_detector(rare)
+    assert await site.close.expire_overdue()
+    assert await states() == ["Proposed", "Expired"]
+    site.world.ledger.end_version(site.world.version)
+    assert await site.close.expire_overdue()
+    assert await states() == ["Expired", "Expired"]
+
+
+async def test_however_many_are_open_or_under_way_the_others_expire(site: Site) -> None:
+    packed = [site.world.gateway.pack() for _ in range(5)]
+    for item in packed:
+        await site.post(item)
+        await site.propose(item)
+    await site.anchor.reconcile()
+    site.world.clock.advance(hours=49)
+
+    assert await site.close.expire_overdue(limit=2)
+    assert await site.close.expire_overdue(limit=2)
+    assert await site.close.expire_overdue(limit=2)
+
+    assert len(site.world.ledger.pending) == len(packed)
+    assert not await site.close.expire_overdue(limit=2)
+
+
 async def test_the_work_ends_with_a_report_that_the_host_can_read(site: Site) -> None:
     order = await site.validate(site.world.gateway.pack())
 
@@ -90,6 +128,8 @@ async def test_another_end_of_the_same_work_is_refused_and_the_tracker_keeps_the
             await site.close.complete(order.id, outcome, report)
 
     assert (await site.track.evidence(packed.id)).hops[-1].detail == "cured"
+    kept = [key async for key in site.world.objects.keys("close-outs")]
+    assert kept == [f"close-outs/{hashlib.sha256(b'new drill').hexdigest()}"]
 
 
 async def test_work_that_nobody_approved_does_not_end(site: Site) -> None:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
 import pytest
 
+from ledger_service import ports
 from ledger_service.domain import errors
 from ledger_service.domain.calls import Complete
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import DeliveryState, Order
+from ledger_service.testing import MemoryStore
 from tests.unit.services.gateway import Packed
 from tests.unit.services.site import Site, World, result_of
 
@@ -13,6 +19,30 @@ from tests.unit.services.site import Site, World, result_of
 @pytest.fixture
 def site() -> Site:
     return Site(World())
+
+
+class Watched(MemoryStore):
+    """A store that remembers what each writing transaction asked of the chain's rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[str]] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[ports.Transaction]:
+        async with super().transaction() as rows:
+            self.asked.append([])
+            rows.chain = Noted(rows.chain, self.asked[-1])
+            yield rows
+
+
+class Noted:
+    def __init__(self, target: ports.ChainRows, names: list[str]) -> None:
+        self._target, self._names = target, names
+
+    def __getattr__(self, name: str) -> Any:
+        self._names.append(name)
+        return getattr(self._target, name)
 
 
 async def open_order(site: Site) -> tuple[Packed, Order]:
@@ -263,3 +293,22 @@ async def test_a_node_without_old_state_gives_no_proof_and_stops_nothing(site: S
 
     assert (await site.track.order(order.id)).proofs == []
     assert order.status is Status.VALIDATED
+
+
+async def test_of_two_that_follow_the_slower_one_is_told_before_it_writes_anything() -> None:
+    store = Watched()
+    site, other = Site(World(store=store)), Site(World(store=store))
+    await site.take_in()
+    async with store.reading() as rows:
+        before = await rows.chain.cursor()
+    await site.post(packed := site.world.gateway.pack())
+    await site.anchor.step()
+    block = await site.world.ledger.mine()
+    taken = await site.follow._read(block)
+    await site.take_in()
+
+    with pytest.raises(errors.CursorMoved):
+        await other.follow._take(taken, before)
+
+    assert store.asked[-1] == ["advance"]
+    assert (await site.track.evidence(packed.id)).state == "Proposed"
