@@ -10,7 +10,7 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Sent
+from ledger_service.domain.calls import Receipt, Sent, Signed
 from ledger_service.domain.units import format_time
 from validators.agent import voice
 from validators.agent.voice import Spoken
@@ -20,6 +20,8 @@ from validators.journal.memory import SignedVerdict
 RESEND_AFTER = timedelta(seconds=3)
 MAX_DOUBLINGS = 6
 LOST_AFTER = timedelta(seconds=30)
+PATIENCE = timedelta(minutes=1)
+REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED})
 VERDICTS = frozenset({"approve", "refuse"})
 
 log = structlog.get_logger()
@@ -45,6 +47,7 @@ class Pen:
         self._clock = clock
         self._mined: int | None = None
         self._sends: dict[ids.TxHash, tuple[int, datetime]] = {}
+        self._refused: dict[ids.TxHash, datetime] = {}
 
     @property
     def address(self) -> ids.Address:
@@ -81,6 +84,10 @@ class Pen:
         count, _ = self._sends.get(signed.hash, (0, None))
         self._sends[signed.hash] = (count + 1, self._clock.now())
         outcome = await self._send(signed.raw)
+        if outcome in REFUSALS:
+            self._refused.setdefault(signed.hash, self._clock.now())
+        elif outcome is not Sent.RETRY:
+            self._refused.pop(signed.hash, None)
         if outcome not in {Sent.ACCEPTED, Sent.KNOWN}:
             log.warning(
                 "not taken",
@@ -103,7 +110,7 @@ class Pen:
         return False
 
     async def _settle(self, signed: SignedVerdict, final: int, *, at_start: bool) -> None:
-        receipt = await self._ledger.receipt(signed.hash)
+        receipt = await self._receipt(signed)
         if receipt is not None and receipt.block > final:
             return
         if receipt is not None and receipt.succeeded:
@@ -115,7 +122,31 @@ class Pen:
         elif self._is_lost(signed):
             await self._again(signed)
         elif at_start or self._is_due(signed):
-            await self.broadcast(signed)
+            outcome = await self.broadcast(signed)
+            # Only the nonce that all others wait for, and only if it is refused to this moment.
+            if outcome in REFUSALS and signed.nonce == self._mined and self._is_hopeless(signed):
+                await self._at_present_fees(signed, outcome)
+
+    async def _receipt(self, signed: SignedVerdict) -> Receipt | None:
+        for transaction in (signed.hash, *signed.before):
+            receipt = await self._ledger.receipt(transaction)
+            if receipt is not None:
+                return receipt
+        return None
+
+    async def _at_present_fees(self, signed: SignedVerdict, outcome: Sent) -> None:
+        """Sign the same for the same nonce at the fees of now; where they are no others, say so."""
+        call = voice.load(signed.call)
+        again = self._signer.sign(self._ledger.prepare(call), signed.nonce)
+        if again.hash not in {signed.hash, *signed.before}:
+            log.warning("signed anew for its nonce", order=signed.order.hex(), nonce=signed.nonce)
+            await self.broadcast(self._store(signed.purpose, signed.order, call, again))
+            return
+        why = f"No node takes it ({outcome.value}), and all that is signed later waits behind it."
+        log.error("stuck", order=signed.order.hex(), purpose=signed.purpose, why=why)
+        if (signed.purpose, signed.order) not in self._book.memory.stuck:
+            order, purpose = signed.order.hex(), signed.purpose
+            self._book.write({"kind": "stuck", "order": order, "purpose": purpose, "why": why})
 
     async def _reverted(self, signed: SignedVerdict) -> None:
         why = await self.try_out(voice.load(signed.call))
@@ -140,12 +171,22 @@ class Pen:
         assert self._mined is not None, "ready() comes first"
         nonce = max(self._book.memory.next_nonce(self.address), self._mined)
         signed = self._signer.sign(self._ledger.prepare(call), nonce)
+        return self._store(purpose, order, call, signed, *entries)
+
+    def _store(
+        self,
+        purpose: str,
+        order: ids.OrderId,
+        call: Spoken,
+        signed: Signed,
+        *entries: dict[str, Any],
+    ) -> SignedVerdict:
         entry = {
             "kind": "signed",
             "purpose": purpose,
             "order": order.hex(),
             "signer": self.address.hex(),
-            "nonce": nonce,
+            "nonce": signed.nonce,
             "hash": signed.hash.hex(),
             "raw": signed.raw.hex(),
             "call": voice.dump(call),
@@ -155,7 +196,9 @@ class Pen:
         return self._book.memory.unmined[purpose, order]
 
     def _end(self, signed: SignedVerdict, *, succeeded: bool, why: str = "") -> None:
-        self._sends.pop(signed.hash, None)
+        for transaction in (signed.hash, *signed.before):
+            self._sends.pop(transaction, None)
+            self._refused.pop(transaction, None)
         self._book.write(
             {
                 "kind": "mined",
@@ -174,6 +217,10 @@ class Pen:
         assert self._mined is not None
         age = self._clock.now() - datetime.fromisoformat(signed.at)
         return signed.nonce < self._mined and age > LOST_AFTER
+
+    def _is_hopeless(self, signed: SignedVerdict) -> bool:
+        since = self._refused.get(signed.hash)
+        return since is not None and self._clock.now() >= since + PATIENCE
 
     def _is_due(self, signed: SignedVerdict) -> bool:
         count, last = self._sends.get(signed.hash, (0, None))

@@ -131,11 +131,11 @@ def refuse(order: Order, *, reason: str, yes: Yes = False, options: Options = HE
 
 @app.command
 def status(*, options: Options = HERE) -> int:
-    """Show what the agent did and what it waits for; exit 1 if something ended without effect."""
+    """Show what the agent did and what it waits for; exit 1 if something has no effect."""
     settings = options.load()
     memory = _memory(settings)
     view.status(memory, running=file.is_open(settings.home), as_json=options.json)
-    return FAILED if memory.failures else 0
+    return FAILED if memory.failures or memory.stuck else 0
 
 
 def _open(settings: AgentSettings, *, reading: bool = False) -> AbstractAsyncContextManager[Parts]:

@@ -71,6 +71,7 @@ def record(memory: Memory, order: ids.OrderId) -> dict[str, Any]:
     if order in memory.closed:
         fields["closed"] = memory.closed[order]
     fields["not mined"] = [s.purpose for key, s in memory.unmined.items() if key[1] == order]
+    fields["taken by no node"] = [e["why"] for key, e in memory.stuck.items() if key[1] == order]
     fields["failures"] = [e["why"] for e in memory.failures if e["order"] == order.hex()]
     return fields
 
@@ -132,6 +133,7 @@ def status(memory: Memory, *, running: bool, as_json: bool) -> None:
             "close-outs to sign": len(memory.work),
             "feed read to": memory.feed,
             "block read to": memory.block,
+            "taken by no node": [f"{e['order'][:12]} {e['why']}" for e in memory.stuck.values()],
             "failures": [f"{e['order'][:12]} {e['why']}" for e in memory.failures],
         },
         as_json=as_json,

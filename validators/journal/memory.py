@@ -3,7 +3,7 @@
 Kinds of entries, each with `kind`: `seen` (a statement that was checked), `open` (an order learned
 of and not judged yet; `told`: when, if only the service told of it), `forgotten` (one that was told
 of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a person's decision
-that could not be signed), `verdict`, `signed`, `mined`, `handed` (the result document is with the
+that could not be signed), `verdict`, `signed`, `stuck` (no node takes it), `mined`, `handed` (the result document is with the
 service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `dropped` (one that cannot be signed), `key` (the
 whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that
@@ -26,7 +26,10 @@ Approved = tuple[ids.EvidenceId, datetime]
 
 @dataclass(frozen=True, slots=True)
 class SignedVerdict:
-    """A transaction of ours. `purpose`: approve, refuse, unapprove, complete. `call`: its JSON form."""
+    """A transaction of ours. `purpose`: approve, refuse, unapprove, complete. `call`: its JSON form.
+
+    `before`: what was signed with the same nonce before, at other fees; it may be mined yet.
+    """
 
     purpose: str
     order: ids.OrderId
@@ -36,6 +39,7 @@ class SignedVerdict:
     raw: bytes
     call: dict[str, Any]
     at: str
+    before: tuple[ids.TxHash, ...] = ()
 
 
 class Memory:
@@ -56,6 +60,7 @@ class Memory:
         self.feed_line = ""
         self.block: int | None = None
         self.failures: list[dict[str, Any]] = []
+        self.stuck: dict[tuple[str, ids.OrderId], dict[str, Any]] = {}
         self._numbers: dict[tuple[ids.DeviceId, int], ids.EvidenceId] = {}
         self._seen: set[tuple[ids.DeviceId, int]] = set()
         self._datasets: dict[ids.DatasetRoot, ids.EvidenceId] = {}
@@ -166,9 +171,16 @@ class Memory:
             self._episodes[asset, detector, mode][order] = (evidence, end)
 
     def _note_signed(self, entry: dict[str, Any]) -> None:
+        key = entry["purpose"], _order(entry)
+        earlier = self.unmined.get(key)
+        self.stuck.pop(key, None)
+        before: tuple[ids.TxHash, ...] = ()
+        if earlier is not None and earlier.nonce == entry["nonce"]:
+            before = (*earlier.before, earlier.hash)
         signed = SignedVerdict(
             purpose=entry["purpose"],
             order=_order(entry),
+            before=before,
             signer=ids.Address(bytes.fromhex(entry["signer"])),
             nonce=entry["nonce"],
             hash=ids.TxHash(bytes.fromhex(entry["hash"])),
@@ -187,10 +199,14 @@ class Memory:
 
     def _note_mined(self, entry: dict[str, Any]) -> None:
         signed = self.unmined.get((entry["purpose"], _order(entry)))
+        self.stuck.pop((entry["purpose"], _order(entry)), None)
         if signed is not None and signed.hash.hex() == entry["hash"]:
             del self.unmined[signed.purpose, signed.order]
         if not entry["succeeded"]:
             self.failures.append(entry)
+
+    def _note_stuck(self, entry: dict[str, Any]) -> None:
+        self.stuck[entry["purpose"], _order(entry)] = entry
 
     def _note_proposed(self, entry: dict[str, Any]) -> None:
         self.unproposed.pop(_order(entry), None)

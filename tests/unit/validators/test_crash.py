@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from ledger_service.domain import errors
-from ledger_service.domain.calls import Approve, Refuse
+from ledger_service.domain.calls import Approve, Refuse, Sent
 from ledger_service.testing.signer import decode
 from tests.unit.validators.lives import HOME, sweep, tend
-from tests.unit.validators.world import PLAN, World
+from tests.unit.validators.world import PLAN, Running, World
 from validators.journal import file
 from validators.rerun.models import Models
 
@@ -110,6 +110,73 @@ async def test_a_nonce_that_another_wallet_took_is_replaced_and_the_verdict_said
         assert (await world.word(item)).approved == 2
         assert [decode(raw).nonce for raw in world.sent] == [0, 1]
         assert us.memory.failures == []
+
+
+async def refused_for(world: World, us: Running, *, seconds: int) -> None:
+    for _ in range(seconds // 10):
+        world.clock.advance(seconds=10)
+        await us.house.tend()
+
+
+async def test_what_every_node_refuses_is_told_of_and_signed_anew_at_the_fees_of_now(
+    world: World,
+) -> None:
+    item, other = world.order(world.claim(seed=1)), world.order(world.claim(seed=2), cost=1)
+    await world.propose(other)
+    world.ledger.least_price = 5
+    async with world.agent() as us:
+        await us.house.start()
+        await us.agent.consider(item)
+        await refused_for(world, us, seconds=200)
+        assert len(set(us.wire.sent)) == 2  # two verdicts
+        assert [entry["purpose"] for entry in us.memory.stuck.values()] == ["refuse"]
+    world.ledger.price = 6
+    async with world.agent() as us:
+        await us.house.start()
+        await refused_for(world, us, seconds=200)
+        await world.ledger.mine()
+        await refused_for(world, us, seconds=200)
+        await world.ledger.mine()
+        await us.house.tend()
+
+        assert (us.memory.stuck, us.memory.unmined) == ({}, {})
+        assert us.memory.failures == []
+    assert ((await world.word(item)).approved, (await world.word(other)).against) == (2, 2)
+    assert {decode(raw).nonce for raw in world.sent} == {0, 1}
+
+
+async def test_a_transaction_that_was_replaced_counts_if_it_is_mined_after_all(
+    world: World,
+) -> None:
+    item = world.order()
+    async with world.agent() as us:
+        await us.house.start()
+        world.ledger.least_price = 5
+        await us.agent.consider(item)
+        world.ledger.price = 6
+        await refused_for(world, us, seconds=120)
+        assert len(set(world.sent)) == 2
+        world.ledger.drop()
+        world.ledger.least_price = 0
+        await world.ledger.send(world.sent[0])  # another node had it
+        await world.ledger.mine()
+        await us.house.tend()
+
+        assert us.memory.unmined == {}
+        assert us.memory.failures == []
+    assert (await world.word(item)).approved == 2
+
+
+@pytest.mark.parametrize("answer", [Sent.REFUSED, Sent.RETRY])
+async def test_fees_that_are_refused_once_are_not_given_up(world: World, answer: Sent) -> None:
+    async with world.agent() as us:
+        await us.house.start()
+        world.ledger.answers.append(answer)
+        world.ledger.price = 6
+        await us.agent.consider(world.order())
+        await refused_for(world, us, seconds=200)
+
+        assert len(set(world.sent)) == 1
 
 
 @pytest.mark.parametrize(
