@@ -13,6 +13,7 @@ import uvloop
 from cyclopts import App
 from rich.console import Console
 
+from ledger_service import ports
 from ledger_service import settings as config
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import load_keystore
@@ -140,6 +141,7 @@ async def _database(store: SqlStore, ledger: ChainLedger) -> list[Finding]:
         cursor, counts = await rows.chain.cursor(), await rows.outbox.counts()
         waiting, now = await rows.evidence.waiting(), datetime.now(UTC)
     findings = [Finding("database", ok=True, text=f"{waiting} waiting at {now:%H:%M:%S}")]
+    findings.append(await look_at_sending(store))
     blocked = {name: n for (name, state), n in counts.items() if state == "blocked" and n}
     findings.append(
         Finding(
@@ -161,6 +163,21 @@ async def _database(store: SqlStore, ledger: ChainLedger) -> list[Finding]:
         Finding("watcher", ok=not late, text=f"{max(lag, 0)} block(s) behind", todo=todo)
     )
     return findings
+
+
+async def look_at_sending(store: ports.Store) -> Finding:
+    """Say whether every node refuses a transaction; all that its key signs later waits behind it."""
+    async with store.reading() as rows:
+        refused = await rows.outgoing.refused()
+    if not refused:
+        return Finding("sending", ok=True, text="no node refuses a transaction")
+    first = refused[0]
+    return Finding(
+        "sending",
+        ok=False,
+        text=f"{len(refused)} refused by every node; {first.key[:20]} since {first.refused_at}",
+        todo="raise `feePolicy` in network.json and restart; or look at the nodes' permissions and limits",
+    )
 
 
 async def _api(settings: config.Settings) -> str:

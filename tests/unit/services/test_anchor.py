@@ -148,9 +148,7 @@ async def test_a_second_process_neither_doubles_an_order_nor_fails_one_that_is_u
     assert len(site.world.proposed()) == 1
 
 
-async def test_what_pools_forgot_is_sent_again_the_same_bytes_at_least_each_minute(
-    site: Site,
-) -> None:
+async def test_what_pools_forgot_is_sent_again_the_same_bytes_later_and_later(site: Site) -> None:
     await sealed(site, 1)
     await site.anchor.step()
     (first,) = site.world.ledger.pending

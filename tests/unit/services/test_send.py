@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from ledger_service.commands.doctor import look_at_sending
 from ledger_service.domain import errors
 from ledger_service.domain.calls import Sent
 from ledger_service.domain.records import Outgoing
@@ -62,6 +63,8 @@ async def test_what_every_node_refuses_gives_its_nonce_back_and_the_evidence_fai
     await look_for(site, 4)
     assert (await stored(site)).hash == first.hash
     assert (await hops(site, packed))["propose sent"] == "refused"
+    found = await look_at_sending(site.world.store)
+    assert (found.ok, found.text[:24]) == (False, "1 refused by every node;")
     assert site.world.ledger.pending == []
 
     await look_for(site, 3)
@@ -78,6 +81,7 @@ async def test_what_every_node_refuses_gives_its_nonce_back_and_the_evidence_fai
     await site.anchor.again(packed.id)
     await site.run_to_the_end()
     assert (await site.track.evidence(packed.id)).state == "Validated"
+    assert (await look_at_sending(site.world.store)).ok
 
 
 async def test_what_is_underpriced_is_proposed_at_the_fees_of_now_and_is_the_same_order(
