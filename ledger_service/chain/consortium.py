@@ -156,6 +156,12 @@ def motion(kind: str, *arguments: Any, lifetime: int = MOTION_SECONDS) -> Motion
     return Motion(kind, data, int(time.time()) + lifetime, secrets.token_bytes(32))
 
 
+async def view(account: Account, consortium: ids.Address, name: str, *arguments: Any) -> Any:
+    """Ask the consortium; return the first result."""
+    function = consortium_interface().functions[name]
+    return function.decode(await account.read(consortium, function.encode(*arguments)))[0]
+
+
 async def vote(consortium: ids.Address, item: Motion, voters: Sequence[Account]) -> None:
     """Let governance accounts vote one after the other; the last one needed executes it."""
     for voter in voters:

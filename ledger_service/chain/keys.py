@@ -59,9 +59,14 @@ class LocalSigner:
         self, contract: ids.Address, chain_id: int, number: int, role: int
     ) -> bytes:
         """Sign what shows the consortium that this key is held (EIP-191, version 0)."""
-        words = b"".join(value.to_bytes(32) for value in (chain_id, number, role))
-        digest = keccak(b"\x19\x00" + contract + words)
+        digest = possession_digest(contract, chain_id, number, role)
         return bytes(self._account.unsafe_sign_hash(Hash32(digest)).signature)
+
+
+def possession_digest(contract: ids.Address, chain_id: int, number: int, role: int) -> bytes:
+    """Return what a key signs to prove that it is held, as `possession` of the contract does."""
+    words = b"".join(value.to_bytes(32) for value in (chain_id, number, role))
+    return keccak(b"\x19\x00" + contract + words)
 
 
 def load_keystore(keystore: Path, password_file: Path) -> LocalSigner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from eth_abi.abi import decode
@@ -59,6 +60,28 @@ async def history(ask: Ask, deployment: Deployment) -> list[dict[str, Any]]:
         values = event.decode(topics, bytes.fromhex(log["data"][2:]))
         _note(found, event.name, values, int(log["blockNumber"], 16))
     return list(reversed(found.values()))
+
+
+def told(receipt: Mapping[str, Any], consortium: ids.Address) -> list[str]:
+    """Return what a transaction did to the consortium, one line per event."""
+    lines = []
+    for log in receipt["logs"]:
+        topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+        event = consortium_interface().events.get(topics[0]) if topics else None
+        if event is None or ids.parse_address(log["address"]) != consortium:
+            continue
+        values = event.decode(topics, bytes.fromhex(log["data"][2:]))
+        fields = (f"{name} {_read(name, value)}" for name, value in values.items())
+        lines.append(f"{event.name}: {', '.join(fields)}")
+    return lines
+
+
+def _read(name: str, value: Any) -> str:
+    if name == "role":
+        return str(enums()["Role"][value])
+    if name == "ready" and value:
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return _show(value)
 
 
 def _note(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_library
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +12,13 @@ import uvloop
 from cyclopts import App, Parameter
 
 from ledger_service.chain import consortium, motions
+from ledger_service.chain.account import Account
 from ledger_service.chain.consortium import ARGUMENTS, Motion, VersionTerms
-from ledger_service.chain.settings import read_json
+from ledger_service.chain.possession import BUILDER, ORGANISATION_ROLES, Possession
+from ledger_service.chain.settings import Deployment, read_json
+from ledger_service.commands.given import as_wrong_use
 from ledger_service.commands.keys import Keystore, Place
-from ledger_service.commands.show import Json, as_json, short, table
+from ledger_service.commands.show import Json, Yes, as_json, confirmed, short, table
 from ledger_service.domain import errors, ids
 
 app = App(
@@ -24,10 +29,14 @@ app = App(
     Example: `mol motion propose AddDetector --detector 5f0c… --file add-detector.json --keystore …`
     """,
 )
-#: Kinds that this command can word; the others need signatures of keys that others hold.
-WORDED = tuple(
-    kind for kind in ARGUMENTS if kind not in {"AddOrganisation", "Recover", "AddBuilder"}
-)
+KINDS = tuple(ARGUMENTS)
+#: Kinds about new keys -> the roles of those keys, which must prove that they are held.
+PROVEN = {
+    "AddOrganisation": ORGANISATION_ROLES,
+    "Recover": ORGANISATION_ROLES,
+    "AddBuilder": (BUILDER,),
+}
+FAILED = 1
 
 
 @app.command
@@ -50,6 +59,7 @@ def propose(
     device: str = "",
     organisation: int = 0,
     address: str = "",
+    proofs: Path | None = None,
     days: int = 7,
 ) -> None:
     """Word a motion, vote for it, and write it to a file.
@@ -57,8 +67,8 @@ def propose(
     Parameters
     ----------
     kind:
-        Expel, RegisterVersion, AddDetector, RevokeDetector, AddDevice, RevokeDevice,
-        RemoveBuilder, ListOrders.
+        AddOrganisation, Expel, RegisterVersion, AddDetector, RevokeDetector, AddDevice,
+        RevokeDevice, AddBuilder, RemoveBuilder, Recover, ListOrders.
     asset:
         Name of the machine, `<host>/<name>` (RegisterVersion, AddDevice, RevokeDevice).
     seats:
@@ -75,12 +85,15 @@ def propose(
         Its number (Expel).
     address:
         0x… (RemoveBuilder; ListOrders: default the orders contract of the deployment file).
+    proofs:
+        What `mol key prove` wrote: new keys and the proof that they are held (AddOrganisation,
+        AddBuilder, Recover).
     """
     terms = {
         "asset": asset, "seats": seats, "host": host, "safety": safety,
         "ratify_period": ratify_hours * 3600, "emergency_cap": emergency_cap,
         "emergency_max": emergency_max, "detector": detector, "device": device,
-        "organisation": organisation, "address": address,
+        "organisation": organisation, "address": address, "proofs": proofs,
     }  # fmt: skip
     item = uvloop.run(_propose(kind, terms, days, key, place or Place()))
     file.write_text(json_library.dumps(item.as_json(), indent=2) + "\n", encoding="utf-8")
@@ -88,15 +101,23 @@ def propose(
 
 
 @app.command
-def approve(file: Path, *, key: Keystore, place: Place | None = None) -> None:
-    """Show a motion and vote for it with a governance key.
+def approve(file: Path, *, key: Keystore, place: Place | None = None, yes: Yes = False) -> int:
+    """Show a motion, decoded here, and ask; then vote for it with a governance key.
 
     Parameters
     ----------
     file:
         The motion, as its proposer wrote it.
     """
-    uvloop.run(_approve(file, key, place or Place()))
+    item = Motion.from_json(read_json(file, "motion", "`mol motion propose` writes it"))
+    print(f"motion {item.kind}, expires {item.expires} (Unix seconds)")
+    for line in motions.describe(item):
+        print(f"  {line}")
+    if not yes and not confirmed("Vote for it?"):
+        print("Nothing was signed.", file=sys.stderr)
+        return FAILED
+    print(uvloop.run(_approve(item, key, place or Place())))
+    return 0
 
 
 @app.command(name="list")
@@ -113,10 +134,14 @@ def list_(place: Place | None = None, *, json: Json = False) -> None:
 async def _propose(
     kind: str, terms: dict[str, Any], days: int, key: Keystore, place: Place
 ) -> Motion:
-    if kind not in WORDED:
-        raise errors.ConfigError("No such kind of motion.", found=kind, expected=list(WORDED))
+    if kind not in KINDS:
+        raise errors.ConfigError("No such kind of motion.", found=kind, expected=list(KINDS))
     async with place.open() as ledger, place.account(key.open()) as account:
-        arguments = await _arguments(kind, terms, ledger)
+        with as_wrong_use():
+            if kind in PROVEN:
+                arguments = await _proven(kind, terms["proofs"], ledger.deployment, account)
+            else:
+                arguments = await _arguments(kind, terms, ledger)
         item = consortium.motion(kind, *arguments, lifetime=days * 24 * 3600)
         await account.do(ledger.deployment.consortium, item.calldata("vote"))
     return item
@@ -149,16 +174,37 @@ async def _arguments(kind: str, terms: dict[str, Any], ledger: Any) -> tuple[Any
     return (ids.checksum(ids.parse_address(terms["address"])),)
 
 
-async def _approve(file: Path, key: Keystore, place: Place) -> None:
-    item = Motion.from_json(read_json(file, "motion", "`mol motion propose` writes it"))
-    print(f"motion {item.kind}, expires {item.expires} (Unix seconds)")
-    for line in motions.describe(item):
-        print(f"  {line}")
+async def _proven(
+    kind: str, file: Path | None, deployment: Deployment, account: Account
+) -> tuple[Any, ...]:
+    """Return the arguments of a motion about new keys; what cannot pass is not put to the vote."""
+    if file is None:
+        raise errors.ConfigError("It needs --proofs, which `mol key prove` writes.", found=kind)
+    held = Possession.load(file, deployment)
+    keys, proofs = held.of(*PROVEN[kind])
+    ask = partial(consortium.view, account, deployment.consortium)
+    for key in keys:
+        if await ask("roleOf", key):
+            raise errors.ConfigError("The key has, or had, a role already; make another.", key=key)
+    given = await ask("organisations")
+    if kind == "AddOrganisation" and held.number != given + 1:
+        raise errors.ConfigError(
+            "Another number is next; prove the keys for that.",
+            found=held.number,
+            expected=given + 1,
+        )
+    if kind != "AddOrganisation" and not await ask("members") >> held.number & 1:
+        raise errors.ConfigError("No such member.", found=held.number)
+    if kind == "AddBuilder":
+        return keys[0], held.number, proofs[0]
+    return (keys, proofs) if kind == "AddOrganisation" else (held.number, keys, proofs)
+
+
+async def _approve(item: Motion, key: Keystore, place: Place) -> str:
     async with place.open() as ledger, place.account(key.open()) as account:
         await account.do(ledger.deployment.consortium, item.calldata("vote"))
         done = await motions.history(ledger.ask, ledger.deployment)
-    state = next((m["state"] for m in done if m["salt"] == item.salt.hex()), "voted")
-    print(state)
+    return next((str(m["state"]) for m in done if m["salt"] == item.salt.hex()), "voted")
 
 
 async def _list(place: Place) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -10,8 +11,18 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from ledger_service.domain import errors
+
+Yes = Annotated[bool, Parameter("--yes", negative="", help="Do not ask.")]
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
 SHORT = 12
+
+
+def confirmed(question: str) -> bool:
+    """Ask the person at the terminal. Raise ConfigError if there is none."""
+    if not sys.stdin.isatty():
+        raise errors.ConfigError("Nobody can be asked here; give --yes.")
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def as_json(value: Any) -> None:
