@@ -199,7 +199,7 @@ class Anchor:
                 evidence = (await rows.orders.get(order)).content.evidence
                 await rows.orders.void(order)
                 await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
-            if ended.state is TxState.FAILED:
+            if ended.state is TxState.FAILED and not ended.outgoing.key.startswith(PROPOSE):
                 await self._sender.note_failure(rows, ended)
 
     async def _without_effect(self, ended: Ended) -> dict[ids.OrderId, str] | None:

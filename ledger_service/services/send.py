@@ -13,7 +13,7 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Call, Expire, Propose, Receipt, Sent, Withdraw
+from ledger_service.domain.calls import Call, Expire, Propose, Receipt, Sent, Unsigned, Withdraw
 from ledger_service.domain.records import Earlier, Hop, Outgoing, TxState
 
 BATCH = 20  #: orders in one proposal, at most
@@ -152,7 +152,7 @@ class Sender:
         unsigned = self._ledger.prepare(await self._call(outgoing))
         void = outgoing.void or outcome is Sent.REFUSED
         if void:
-            unsigned = replace(unsigned, to=self.address, data=b"", gas=TRANSFER_GAS)
+            unsigned = using_up(unsigned, self.address)
         signed = self._signer.sign(unsigned, outgoing.nonce)
         if signed.hash in {outgoing.hash, *(item.hash for item in outgoing.earlier)}:
             log.error("no node takes it; other fees are needed", transaction=outgoing.key)
@@ -206,6 +206,11 @@ class Sender:
     def _is_hopeless(self, outgoing: Outgoing) -> bool:
         since = outgoing.refused_at
         return since is not None and self._clock.now() >= since + self._patience
+
+
+def using_up(unsigned: Unsigned, key: ids.Address) -> Unsigned:
+    """Return what uses a nonce and does nothing else: a transfer of nothing, at the same fees."""
+    return replace(unsigned, to=key, data=b"", value=0, gas=TRANSFER_GAS)
 
 
 def _ended(outgoing: Outgoing, signed: Earlier, receipt: Receipt) -> Ended:

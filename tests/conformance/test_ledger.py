@@ -14,6 +14,7 @@ from ledger_service.domain import calls, errors, facts, ids
 from ledger_service.domain.calls import Call, Sent
 from ledger_service.domain.facts import OrderWord
 from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.services.send import using_up
 from tests.conformance.plants import SEATS, Plant, approval, founded_plant, memory_plant
 from tests.peers.consortium import ASSET, DETECTOR, DEVICE, RESULT, Founded
 
@@ -384,3 +385,14 @@ async def test_a_proof_is_of_the_order_and_block_that_it_was_asked_for(plant: Pl
         block.number,
         block.hash,
     )
+
+
+async def test_a_transfer_of_nothing_uses_a_nonce_up_and_says_nothing(plant: Plant) -> None:
+    ledger, key = plant.ledger, plant.stranger
+    nonce = await ledger.nonce(key.address)
+    unsigned = using_up(ledger.prepare(calls.Expire(plant.content())), key.address)
+    signed = key.sign(unsigned, nonce)
+    assert await ledger.send(signed.raw) in {Sent.ACCEPTED, Sent.KNOWN}
+    assert (receipt := await plant.mined(signed.hash)).succeeded
+    assert await plant.events(receipt) == []
+    assert await ledger.nonce(key.address) == nonce + 1
