@@ -141,3 +141,32 @@ async def test_a_withdrawal_that_ends_at_any_line_is_not_sent_twice() -> None:
         await after.take_in()
         assert (await after.track.evidence(packed[0].id)).state == "Withdrawn"
     assert at > 5
+
+
+async def test_a_nonce_that_is_signed_anew_at_any_line_is_used_once_and_nothing_is_doubled() -> (
+    None
+):
+    at = 0
+    while True:
+        world = World()
+        packed, usual = [world.gateway.pack()], world.ledger.most_gas
+        world.ledger.most_gas = 50_000  # enough for a transfer, not for a call
+        await seal(Site(world), packed)
+        await Site(world).anchor.step()
+        world.clock.advance(seconds=301)
+        try:
+            await Site(world, doom=Doom(at)).anchor.reconcile()
+            break
+        except Crash:
+            at += 1
+        after = Site(world)
+        await after.anchor.reconcile(at_start=True)
+        assert len(world.ledger.pending) == 1
+        await world.ledger.mine()
+        await after.anchor.reconcile()
+        assert (await after.track.evidence(packed[0].id)).state == "Failed"
+        world.ledger.most_gas = usual
+        await after.anchor.again(packed[0].id)
+        await after.run_to_the_end()
+        check_nothing_lost_or_doubled(world, packed)
+    assert at > 10
