@@ -22,6 +22,7 @@ from validators.agent.kept import Kept
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
 from validators.agent.source import HttpSource
+from validators.agent.work import Work
 from validators.journal.book import Book, ReadBook
 from validators.rerun.models import Models
 from validators.settings import AgentSettings, read_token
@@ -93,6 +94,16 @@ def _join(settings: AgentSettings, opened: _Opened) -> Parts:
         log.info("detectors", count=len(opened.models))
         await _until_right(own, opened.signer, settings.organisation, clock)
 
+    work = Work(
+        organisation=settings.organisation,
+        ledger=own,
+        source=opened.source,
+        pen=pen,
+        book=book,
+        policy=settings.policy,
+        clock=clock,
+        folder=settings.home / "close-outs",
+    )
     house = House(
         agent=agent,
         accounts=Accounts(organisation=settings.organisation, ledger=own, pen=pen, book=book),
@@ -101,6 +112,7 @@ def _join(settings: AgentSettings, opened: _Opened) -> Parts:
         source=opened.source,
         book=book,
         desk=Desk(settings.home / "decisions"),
+        work=work,
         policy=settings.policy,
         clock=clock,
         first_block=own.deployment.block,

@@ -12,10 +12,10 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Complete, Refuse
+from ledger_service.domain.calls import Refuse
 from ledger_service.domain.facts import Approved, Fact, Moved, Proposed
-from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, RELEASES_PURCHASE, SETTLED, Status
-from ledger_service.domain.order import Content, order_id
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, SETTLED, Status
+from ledger_service.domain.order import Content
 from ledger_service.domain.result import Reason
 from ledger_service.domain.units import format_time
 from validators.agent.accounts import Accounts
@@ -24,8 +24,9 @@ from validators.agent.desk import Desk
 from validators.agent.feed import Feed
 from validators.agent.loops import forever
 from validators.agent.pen import Pen
-from validators.agent.source import CloseOut, Source, announced, close_out
+from validators.agent.source import Source, announced, close_out
 from validators.agent.watch import Watcher
+from validators.agent.work import Work
 from validators.journal.book import Book
 from validators.rules.case import CannotSay, Refused
 from validators.rules.policy import Policy
@@ -37,7 +38,6 @@ TEND_PERIOD = 0.5
 FIRST_RETRY = timedelta(seconds=1)
 MAX_DOUBLINGS = 6
 QUIET_BLOCKS = 100
-COMPLETABLE = RELEASES_PURCHASE | {Status.CONTESTED}
 
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class House:
         source: Source,
         book: Book,
         desk: Desk,
+        work: Work,
         policy: Policy,
         clock: ports.Clock,
         first_block: int,
@@ -68,6 +69,7 @@ class House:
         self._source = source
         self._book = book
         self._desk = desk
+        self._work = work
         self._policy = policy
         self._clock = clock
         self._prepare = prepare
@@ -133,6 +135,11 @@ class House:
     async def read_desk(self) -> None:
         """Sign the decisions that lie on the desk."""
         for order, decision in self._desk.read():
+            if order in self._book.memory.work:
+                self._work.decide(order, decision)
+                self._retries.pop(order, None)
+                self._desk.clear(order)
+                continue
             try:
                 await self._agent.decide(order, decision)
             except errors.ChainError as exc:
@@ -155,7 +162,8 @@ class House:
         await self._pen.reconcile()
         await self._accounts.refuse_unaccounted()
         for entry in tuple(self._book.memory.work.values()):
-            await self._complete(close_out(entry))
+            if self._is_due(ids.OrderId(bytes.fromhex(entry["order"]))):
+                await self._work.tend(entry)
         for entry in tuple(self._book.memory.unproposed.values()):
             await self._take_back(entry)
 
@@ -183,66 +191,23 @@ class House:
             if item["kind"] == "order":
                 self._spawn(self._agent.consider(announced(item)))
             elif item["kind"] == "close-out":
-                self._note_work(close_out(item))
+                self._work.note(close_out(item))
         except (KeyError, TypeError, errors.UnknownField) as exc:
             log.warning("not a line of the feed", found=str(item)[:200], why=repr(exc))
 
-    def _note_work(self, work: CloseOut) -> None:
-        memory = self._book.memory
-        if work.order in memory.work or ("complete", work.order) in memory.purposes:
-            return
-        if order_id(work.content, self._ledger.orders) != work.order:
-            log.warning("close-out of another order", order=work.order.hex())
-            return
-        fields = {"outcome": int(work.outcome), "closeOut": work.digest.hex()}
-        content = work.content.as_json()
-        entry = {"kind": "work", "order": work.order.hex(), "content": content, **fields}
-        self._book.write(entry)
-
-    async def _complete(self, work: CloseOut) -> None:
-        """Sign a close-out if we are the host and the order can be completed."""
-        if not self._is_due(work.order):
-            return
-        if await self._host(work.content) != self._agent.organisation:
-            self._drop(work.order, "")
-            return
-        word = await self._ledger.word(work.order)
-        if word.status not in COMPLETABLE:
-            if word.status in SETTLED:
-                self._drop(work.order, f"It is {word.status.title}.")
-            return
-        call = Complete(work.content, work.outcome, work.digest)
-        doomed = await self._pen.try_out(call)
-        if doomed is not None:
-            self._drop(work.order, str(doomed))
-            return
-        log.info("completed", order=work.order.hex(), outcome=work.outcome.name)
-        await self._pen.broadcast(self._pen.sign("complete", work.order, call))
-
-    async def _host(self, content: Content) -> int | None:
-        """Return who may complete: the version's host, or the asset's present one if it left."""
-        version = await self._ledger.version(content.asset_version)
-        if version is None:
-            return None
-        if await self._ledger.organisation(version.host) is not None:
-            return version.host
-        current = await self._ledger.current_version(version.asset)
-        return current.host if current is not None else None
-
-    def _drop(self, order: ids.OrderId, why: str) -> None:
-        if why:
-            log.error("not completed", order=order.hex(), why=why)
-        self._book.write({"kind": "dropped", "order": order.hex(), "why": why})
-
     async def _take_back(self, entry: dict[str, Any]) -> None:
         """Refuse what was approved and not proposed in time: it must not lie about, signed."""
-        age = self._clock.now() - datetime.fromisoformat(entry["at"])
-        if age < timedelta(minutes=self._policy.not_proposed_minutes):
+        end = datetime.fromisoformat(entry["at"])
+        end += timedelta(minutes=self._policy.not_proposed_minutes)
+        if self._clock.now() < end:
             return
+        head = await self._ledger.head()
         order = ids.OrderId(bytes.fromhex(entry["order"]))
         if (await self._ledger.word(order)).status is not Status.NONE:
             self._book.write({"kind": "proposed", "order": entry["order"]})
             return
+        if head.time < end.timestamp():
+            return  # a node that stands still does not know what was proposed since
         text = f"not proposed within {self._policy.not_proposed_minutes} minutes"
         detail = hashlib.sha256(text.encode()).digest()
         content = Content.from_json(entry["content"])

@@ -89,8 +89,8 @@ def run(*, config_file: Annotated[Path | None, Parameter(name="--config")] = Non
 
 @app.command
 def pending(*, options: Options = HERE) -> None:
-    """List the orders that wait for a person."""
-    view.pending(_memory(options.load()).pending.values(), as_json=options.json)
+    """List the orders, and the ends of work, that wait for a person."""
+    view.pending(_memory(options.load()), as_json=options.json)
 
 
 @app.command
@@ -110,14 +110,15 @@ def show(order: Order, *, options: Options = HERE) -> int:
 def approve(order: Order, *, yes: Yes = False, options: Options = HERE) -> int:
     """Approve a waiting order. Shows what is signed, recomputed from the bytes here, and asks.
 
-    What the rules refuse cannot be approved.
+    What the rules refuse cannot be approved. Of an order whose work is said to have ended, the end
+    is signed: read the report that it names first.
     """
     return _decide(options, order, approve=True, text="", yes=yes)
 
 
 @app.command
 def refuse(order: Order, *, reason: str, yes: Yes = False, options: Options = HERE) -> int:
-    """Refuse a waiting order.
+    """Refuse a waiting order, or to sign the end of its work.
 
     Parameters
     ----------
@@ -162,7 +163,10 @@ async def _run(settings: AgentSettings) -> None:
 
 def _decide(options: Options, order: str, *, approve: bool, text: str, yes: bool) -> int:
     settings = options.load()
-    wanted = _find(_memory(settings), order)
+    memory = _memory(settings)
+    wanted = _find(memory, order)
+    if wanted in memory.to_complete():
+        return _decide_end(options, wanted, Decision(approve, text, getpass.getuser()), yes=yes)
     reviewed = _reviewed(settings, wanted)
     view.fields({"order": wanted.hex(), **reviewed}, as_json=options.json)
     if approve and reviewed["possible"] is not True:
@@ -178,6 +182,18 @@ def _decide(options: Options, order: str, *, approve: bool, text: str, yes: bool
     if why:
         return _complain(why)
     print(f"{word}: signed and sent", file=sys.stderr)
+    return 0
+
+
+def _decide_end(options: Options, order: ids.OrderId, decision: Decision, *, yes: bool) -> int:
+    """Lay a decision about the end of an order's work on the agent's desk."""
+    settings = options.load()
+    view.fields(view.ending(_memory(settings).work[order]), as_json=options.json)
+    if not yes and not _confirmed("approve" if decision.approve else "refuse"):
+        return _complain("Nothing was signed.")
+    Desk(settings.home / "decisions").drop(order, decision)
+    when = "now" if file.is_open(settings.home) else "when it runs"
+    print(f"it lies on the agent's desk, who takes it up {when}", file=sys.stderr)
     return 0
 
 
@@ -238,7 +254,7 @@ def _memory(settings: AgentSettings) -> Memory:
 
 def _find(memory: Memory, text: str) -> ids.OrderId:
     """Return the one order whose id begins so. Raise NotFound."""
-    known = {*memory.verdicts, *memory.pending, *memory.open, *memory.closed}
+    known = {*memory.verdicts, *memory.pending, *memory.open, *memory.closed, *memory.work}
     found = [order for order in known if order.hex().startswith(text.lower().removeprefix("0x"))]
     if len(found) != 1:
         raise errors.NotFound("No such order, or more than one.", found=text, matches=len(found))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ledger_service.domain import ids, profile
+from ledger_service.domain.lifecycle import Outcome
 from ledger_service.domain.result import Reason
 from ledger_service.domain.units import format_time
 from validators.journal.memory import Memory
@@ -68,6 +69,8 @@ def record(memory: Memory, order: ids.OrderId) -> dict[str, Any]:
         fields |= {name: verdict[name] for name in names if name in verdict}
     if order in memory.pending:
         fields |= {name: memory.pending[order].get(name) for name in (*PENDING, "declined")}
+    if order in memory.to_complete():
+        fields["end of work"] = ending(memory.work[order])
     if order in memory.closed:
         fields["closed"] = memory.closed[order]
     fields["not mined"] = [s.purpose for key, s in memory.unmined.items() if key[1] == order]
@@ -94,14 +97,31 @@ def fields(values: Mapping[str, Any], *, as_json: bool, indent: str = "") -> Non
                 print(f"{indent}{name:{WIDTH}} {plain(value)}")
 
 
-def pending(entries: Iterable[dict[str, Any]], *, as_json: bool) -> None:
-    """Print the orders that wait for a person."""
-    found = [{name: entry.get(name) for name in (*PENDING, "declined")} for entry in entries]
+def ending(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a close-out as a person sees it before it is signed."""
+    return {
+        "order": entry["order"],
+        "outcome": Outcome(entry["outcome"]).name.lower().replace("_", " "),
+        "report": entry["report"],
+        "bytes": entry["size"],
+        "SHA-256": entry["closeOut"],
+        "at": entry["at"],
+    }
+
+
+def pending(memory: Memory, *, as_json: bool) -> None:
+    """Print the orders that wait for a person, and the ends of work that do."""
+    names = (*PENDING, "declined")
+    found = [{name: it.get(name) for name in names} for it in memory.pending.values()]
+    ends = [ending(entry) for entry in memory.to_complete().values()]
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps([*found, *ends], indent=2))
         return
-    if not found:
+    if not found and not ends:
         print("no order waits for a person")
+    for entry in ends:
+        print(plain(f"{entry['order']}  the work is said to have ended: {entry['outcome']}"))
+        print(plain(f"    since {entry['at']}: {entry['bytes']} bytes, {entry['report']}"))
     for entry in found:
         print(
             plain(

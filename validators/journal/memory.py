@@ -5,7 +5,8 @@ of and not judged yet; `told`: when, if only the service told of it), `forgotten
 of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a person's decision
 that could not be signed), `verdict`, `signed`, `stuck` (no node takes it), `mined`, `handed` (the result document is with the
 service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
-nothing more from us), `work` (a close-out to sign), `dropped` (one that cannot be signed), `key` (the
+nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
+(a person says to sign it), `dropped` (one that cannot be signed), `key` (the
 whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that
 cannot be refused any more), `feed`, `block` (cursors), `together` (entries true only all at once).
 """
@@ -109,6 +110,11 @@ class Memory:
         asked = self.pending.items()
         return found | {order for order, it in asked if it["content"]["evidence"] == name}
 
+    def to_complete(self) -> dict[ids.OrderId, dict[str, Any]]:
+        """Return the close-outs whose report is here and that are not signed: a person decides."""
+        found = self.work.items()
+        return {order: it for order, it in found if "report" in it and "confirmed" not in it}
+
     def told(self) -> int:
         """Count the open orders that only the service told of."""
         return sum(1 for entry in self.open.values() if "told" in entry)
@@ -175,7 +181,8 @@ class Memory:
         earlier = self.unmined.get(key)
         self.stuck.pop(key, None)
         before: tuple[ids.TxHash, ...] = ()
-        if earlier is not None and earlier.nonce == entry["nonce"]:
+        same = (entry["signer"], entry["nonce"])
+        if earlier is not None and (earlier.signer.hex(), earlier.nonce) == same:
             before = (*earlier.before, earlier.hash)
         signed = SignedVerdict(
             purpose=entry["purpose"],
@@ -224,6 +231,15 @@ class Memory:
 
     def _note_work(self, entry: dict[str, Any]) -> None:
         self.work[_order(entry)] = entry
+
+    def _note_reported(self, entry: dict[str, Any]) -> None:
+        if _order(entry) in self.work:
+            more = {name: entry[name] for name in ("at", "report", "size")}
+            self.work[_order(entry)] = {**self.work[_order(entry)], **more}
+
+    def _note_confirmed(self, entry: dict[str, Any]) -> None:
+        if _order(entry) in self.work:
+            self.work[_order(entry)] = {**self.work[_order(entry)], "confirmed": entry["by"]}
 
     def _note_dropped(self, entry: dict[str, Any]) -> None:
         self.work.pop(_order(entry), None)

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from ledger_service.domain.calls import Complete, Refuse, Withdraw
-from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.domain.calls import Refuse, Withdraw
+from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import order_id
 from ledger_service.domain.result import Reason
 from ledger_service.testing.signer import decode
-from tests.unit.validators.outside import US
 from tests.unit.validators.world import Running, World, line
 from validators.rerun.models import Models
 
@@ -210,6 +209,7 @@ async def test_an_approval_that_is_not_proposed_in_time_is_taken_back(
     assert len(us.wire.sent) == 1
 
     world.clock.advance(minutes=2)
+    await world.ledger.mine()
     await us.house.tend()
     await world.ledger.mine()
     call = decode(us.wire.sent[-1]).call
@@ -219,6 +219,22 @@ async def test_an_approval_that_is_not_proposed_in_time_is_taken_back(
     assert (word.approved, word.against) == (0, 2)
     await world.propose(item)
     assert (await world.word(item)).status is Status.REFUSED
+
+
+async def test_a_node_that_stands_still_makes_no_approval_be_taken_back(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    await us.agent.consider(item)
+    await world.ledger.mine()  # and no block after it, as far as our node knows
+    world.clock.advance(hours=2)
+    await us.house.tend()
+    assert len(us.wire.sent) == 1
+
+    await world.propose(item)
+    await us.house.tend()
+    assert us.memory.unproposed == {}
+    assert len(us.wire.sent) == 1
 
 
 async def test_an_approval_that_was_proposed_in_time_stays(world: World, us: Running) -> None:
@@ -239,6 +255,7 @@ async def test_the_episode_of_an_approval_taken_back_is_free_again(
     await us.agent.consider(world.order(world.claim(seed=1)))
     await world.ledger.mine()
     world.clock.advance(minutes=31)
+    await world.ledger.mine()
     await us.house.tend()
     second = world.order(world.claim(seed=2))
     await us.agent.consider(second)
@@ -274,46 +291,6 @@ async def test_cursors_move_on_only_when_nothing_is_under_way(world: World, us: 
     us.house._save_cursors()
 
     assert us.memory.feed == 1
-
-
-async def validated(world: World) -> Any:
-    item = world.order()
-    await world.propose(item)
-    for number in (1, 2, 3):
-        await world.approve(item, number)
-    return item
-
-
-def close_out(item: Any, **changes: Any) -> dict[str, Any]:
-    body = {"content": item.content.as_json(), "outcome": 1, "closeOut": "ab" * 32}
-    return {"kind": "close-out", "order": item.order.hex(), "body": {**body, **changes}}
-
-
-async def test_the_host_signs_a_close_out_and_nobody_else_does(world: World) -> None:
-    world.version = world.ledger.register_version(world.asset, (1, 2, 3), US, 3)
-    item = await validated(world)
-    world.service.lines.append(close_out(item))
-    async with world.agent() as us:
-        await us.house.start()
-        await us.house.read_feed()
-        await us.house.tend()
-        await world.ledger.mine()
-
-    assert decode(us.wire.sent[-1]).call == Complete(item.content, Outcome.CURED, b"\xab" * 32)
-    assert (await world.word(item)).status is Status.COMPLETED
-
-
-async def test_a_close_out_that_is_not_ours_or_of_another_order_is_not_signed(
-    world: World, us: Running
-) -> None:
-    item = await validated(world)
-    other = replace(item.content, cost=1).as_json()
-    world.service.lines += [close_out(item), close_out(item, content=other)]
-    await us.house.read_feed()
-    await us.house.tend()
-
-    assert us.wire.sent == []
-    assert us.memory.work == {}
 
 
 async def test_an_order_withdrawn_before_it_is_judged_is_left_alone(

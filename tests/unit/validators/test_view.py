@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.validators.world import PLAN, Running, World
 from validators.commands import agent_view as view
+from validators.journal.memory import Memory
 
 DEAR = PLAN.model_copy(update={"labour_cost": 6_000_000})
 
@@ -60,6 +61,6 @@ async def test_the_status_counts_what_was_said_and_what_waits(
 
 
 async def test_nothing_that_waits_is_said_plainly(capsys: pytest.CaptureFixture[str]) -> None:
-    view.pending([], as_json=False)
+    view.pending(Memory(), as_json=False)
 
     assert capsys.readouterr().out == "no order waits for a person\n"

@@ -33,6 +33,7 @@ from validators.agent.house import House
 from validators.agent.kept import Kept
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
+from validators.agent.work import Work
 from validators.journal.book import Book
 from validators.journal.memory import Memory
 from validators.rerun.models import Models
@@ -279,6 +280,16 @@ class World:
             clock=clock,
         )
         accounts = Accounts(organisation=US, ledger=ledger, pen=pen, book=book)
+        work = Work(
+            organisation=US,
+            ledger=ledger,
+            source=service,
+            pen=pen,
+            book=book,
+            policy=self.policy,
+            clock=clock,
+            folder=home / "close-outs",
+        )
         house = House(
             agent=agent,
             accounts=accounts,
@@ -287,6 +298,7 @@ class World:
             source=service,
             book=book,
             desk=desk,
+            work=work,
             policy=self.policy,
             clock=clock,
             first_block=0,
