@@ -117,6 +117,8 @@ def cancel(content: Path, *, key: Keystore, place: Place | None = None) -> None:
 def emergency(content: Path, *, reason: str, key: Keystore, place: Place | None = None) -> None:
     """Make an open order an emergency: it acts at once and is to be ratified by all.
 
+    The evidence is posted and the order proposed first; an emergency from nothing is not made here.
+
     Parameters
     ----------
     content:

@@ -122,7 +122,7 @@ class Follow:
         try:
             order = await rows.orders.get(fact.event.order)
         except errors.NotFound:
-            log.info("an order of another builder", order=fact.event.order.hex())
+            _pass_over(fact)
             return 0
         event = fact.event
         await _note(rows, order, fact, self._clock)
@@ -205,6 +205,15 @@ async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:
     log.warning("a fact stands where another was delivered", place=mark, order=item.key)
     payload = {**item.payload, "eventId": mark}
     await rows.outbox.add(replace(item, dedup=f"{mark}:{item.destination}", payload=payload))
+
+
+def _pass_over(fact: Fact) -> None:
+    """Leave an order of another builder; an emergency that nobody here delivers is said aloud."""
+    order = fact.event.order.hex()
+    if isinstance(fact.event, Moved) and fact.event.status is Status.EMERGENCY:
+        log.warning("an emergency of another builder: it is not delivered from here", order=order)
+    else:
+        log.info("an order of another builder", order=order)
 
 
 async def _note(rows: ports.Transaction, order: Order, fact: Fact, clock: ports.Clock) -> None:

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger_service import ports
-from ledger_service.domain import errors
-from ledger_service.domain.calls import Complete
+from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Complete, ProposeEmergency
 from ledger_service.domain.lifecycle import Outcome, Status
+from ledger_service.domain.order import order_id
 from ledger_service.domain.records import DeliveryState, Order
-from ledger_service.testing import MemoryStore
+from ledger_service.testing import MemorySigner, MemoryStore
 from tests.unit.services.gateway import Packed
 from tests.unit.services.site import Site, World, result_of
 
@@ -242,6 +245,33 @@ async def test_a_fact_at_the_place_of_one_that_was_delivered_is_not_lost(site: S
     assert len({item.payload["eventId"] for item in documents.delivered.values()}) == 2
     assert (await site.track.evidence(first.id)).state == "Proposed"
     assert (await site.track.evidence(second.id)).state == "Refused"
+
+
+async def test_an_emergency_of_another_builder_is_said_aloud_and_not_delivered(site: Site) -> None:
+    _, order = await open_order(site)
+    ledger, authority = site.world.ledger, MemorySigner("gov 3")
+    asset = ids.asset_id(order.asset)
+    caps = {"emergency_cap": order.content.cost, "emergency_max": 1}
+    content = replace(
+        order.content,
+        evidence=ids.EvidenceId(bytes(32)),
+        builder=authority.address,
+        asset_version=ledger.register_version(asset, (1, 2, 3), 1, 3, **caps),
+    )
+    call = ProposeEmergency(content, bytes(32))
+    await ledger.send(authority.sign(ledger.prepare(call), 0).raw)
+    await ledger.mine()
+
+    with capture_logs() as logs:
+        await site.take_in()
+    await site.deliver()
+
+    made = order_id(content, ledger.orders)
+    assert (await ledger.word(made)).status is Status.EMERGENCY
+    assert [
+        (line["log_level"], line["order"]) for line in logs if "emergency" in line["event"]
+    ] == [("warning", made.hex())]
+    assert [item.calls for item in site.world.destinations] == [0] * 4
 
 
 @pytest.mark.parametrize("count", [1, 3])
