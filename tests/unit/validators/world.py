@@ -280,16 +280,6 @@ class World:
             clock=clock,
         )
         accounts = Accounts(organisation=US, ledger=ledger, pen=pen, book=book)
-        work = Work(
-            organisation=US,
-            ledger=ledger,
-            source=service,
-            pen=pen,
-            book=book,
-            policy=self.policy,
-            clock=clock,
-            folder=home / "close-outs",
-        )
         house = House(
             agent=agent,
             accounts=accounts,
@@ -298,13 +288,25 @@ class World:
             source=service,
             book=book,
             desk=desk,
-            work=work,
+            work=self._work(ledger, service, pen, book, home),
             policy=self.policy,
             clock=clock,
             first_block=0,
             prepare=_nothing,
         )
         return Running(agent, house, pen, book, accounts, checker, desk, kept, wire)
+
+    def _work(self, ledger: Any, service: Any, pen: Pen, book: Book, home: Path) -> Work:
+        return Work(
+            organisation=US,
+            ledger=ledger,
+            source=service,
+            pen=pen,
+            book=book,
+            policy=self.policy,
+            clock=self.clock,
+            folder=home / "close-outs",
+        )
 
     def _checker(self, registry: Registry, service: Any, kept: Kept) -> Checker:
         return Checker(
