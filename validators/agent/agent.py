@@ -85,8 +85,8 @@ class Agent:
 
     @property
     def busy(self) -> bool:
-        """Say whether orders are being considered, so that the cursors must not move on."""
-        return bool(self._busy)
+        """Say whether orders are being considered, or could not be written down, so that the cursors must not move on."""
+        return bool(self._busy or self.undecided.unwritten)
 
     async def consider(self, item: Announced) -> None:
         """Judge an order that the service told of, once, and say so on chain.
@@ -131,6 +131,8 @@ class Agent:
         except Exception:
             log.exception("a check failed by itself", order=order.hex())
             self.undecided.put_off(order, content, "an error of the agent", later=True, told=told)
+        else:
+            self.undecided.unwritten.pop(order, None)
         finally:
             self._busy.discard(order)
         if order in self._met:  # proposed while it was judged

@@ -224,17 +224,23 @@ class House:
             await self._agent.hand_in(order)
 
     def _try_open(self) -> None:
+        for order, content in tuple(self._agent.undecided.unwritten.items()):
+            if self._is_due(order):
+                self._spawn(self._agent.learn(order, content))
         for order, entry in tuple(self._book.memory.open.items()):
             if self._is_due(order):
                 content, told = Content.from_json(entry["content"]), "told" in entry
                 self._spawn(self._agent.learn(order, content, told=told))
 
     def _forget_retries(self) -> None:
-        memory = self._book.memory
+        memory, unwritten = self._book.memory, self._agent.undecided.unwritten
         self._retries = {
             order: retry
             for order, retry in self._retries.items()
-            if order in memory.open or order in memory.results or order in memory.work
+            if order in memory.open
+            or order in memory.results
+            or order in memory.work
+            or order in unwritten
         }
 
     def _is_due(self, order: ids.OrderId) -> bool:

@@ -7,11 +7,12 @@ minutes, a hundred orders at most, and forgotten: once it is proposed, the chain
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from ledger_service import ports
-from ledger_service.domain import ids
+from ledger_service.domain import errors, ids
 from ledger_service.domain.order import Content
 from ledger_service.domain.units import format_time
 from validators.agent.kept import Kept
@@ -30,6 +31,7 @@ class Undecided:
         self._book = book
         self._kept = kept
         self._clock = clock
+        self.unwritten: dict[ids.OrderId, Content] = {}  # while the disk is full
 
     def put_off(
         self, order: ids.OrderId, content: Content, why: str, *, later: bool, told: bool
@@ -43,13 +45,21 @@ class Undecided:
                 (self.forget if told else self.close)(order, why)
             return
         log.warning("no verdict yet", order=order.hex(), why=why)
+        self.unwritten.pop(order, None)
         if memory.known(order) or (before is not None and (told or "told" not in before)):
             return
         entry = {"kind": "open", "order": order.hex(), "content": content.as_json()}
         if not told:
-            self._book.write(entry)
+            self._write_open(order, content, entry)
         elif memory.told() < MOST_TOLD:
             self._book.write({**entry, "told": format_time(self._clock.now())})
+
+    def _write_open(self, order: ids.OrderId, content: Content, entry: dict[str, Any]) -> None:
+        try:
+            self._book.write(entry)
+        except errors.StorageError as exc:
+            log.warning("remembered until the next stop only", order=order.hex(), why=str(exc))
+            self.unwritten[order] = content
 
     def tidy(self) -> None:
         """Forget what was told of long ago and is not proposed."""

@@ -11,7 +11,9 @@ from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import order_id
 from ledger_service.domain.result import Reason
 from ledger_service.testing.signer import decode
+from tests.unit.validators.outside import files_of_at_most
 from tests.unit.validators.world import Running, World, line
+from validators.journal.file import FILE_NAME
 from validators.rerun.models import Models
 
 
@@ -64,6 +66,26 @@ async def test_an_order_learned_while_the_service_is_down_is_judged_when_it_is_b
 
     assert us.verdict(item) == ("approve", "")
     assert us.memory.open == {}
+
+
+async def test_an_order_met_while_the_disk_is_full_is_judged_when_there_is_room(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    us.book.write({"kind": "of a later version", "padding": "x" * 200_000})  # more than a log has
+    size = (world.folder / "agent" / FILE_NAME).stat().st_size
+    with files_of_at_most(size + 10):
+        await world.propose(item)
+        await caught_up(us)
+        us.house._save_cursors()
+    assert us.verdict(item) == ("nothing", "")
+    assert (us.wire.sent, us.memory.block) == ([], None)
+
+    world.clock.advance(minutes=2)
+    await us.house.tend()
+    await us.house.drain()
+    assert us.verdict(item) == ("approve", "")
+    assert not us.agent.busy
 
 
 @pytest.mark.parametrize("gone", ["envelope", "document", "file"])

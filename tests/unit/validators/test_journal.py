@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Approve, Complete, Refuse
 from ledger_service.domain.lifecycle import Outcome
 from ledger_service.domain.order import Content
+from tests.unit.validators.outside import files_of_at_most
 from tests.unit.validators.world import World
 from validators.agent import voice
 from validators.journal import file
@@ -64,19 +61,6 @@ def test_a_whole_line_that_is_no_entry_stops_the_agent_with_its_place(
 
     with pytest.raises(errors.BrokenLog, match="line 2"):
         ReadBook(tmp_path)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """A disk that is full, as far as this process can tell."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_an_entry_that_could_not_be_written_does_not_come_to_life_later(tmp_path: Path) -> None:

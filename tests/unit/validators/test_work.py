@@ -15,8 +15,9 @@ from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.testing.signer import decode
 from tests.unit.validators.outside import US
 from tests.unit.validators.world import Running, World
-from validators.agent.desk import Decision
+from validators.agent.desk import Decision, Desk
 from validators.agent.work import MOST
+from validators.commands import agent as commands
 from validators.commands import agent_view as view
 from validators.rules.case import Announced
 
@@ -175,3 +176,23 @@ async def test_an_end_that_a_person_does_not_believe_is_not_signed(
     assert us.wire.sent == []
     assert us.memory.work == {}
     assert [entry["why"] for entry in us.memory.failures] == ["anna: it still howls"]
+
+
+@pytest.mark.parametrize("policy", [{"person_completes": True}])
+async def test_a_person_decides_about_an_end_by_command_and_the_agent_signs(
+    world: World, us: Running, item: Announced, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.service.reports[DIGEST] = REPORT
+    world.service.lines.append(close_out(item))
+    await tend(world, us)
+    config = world.folder / "agent" / "agent.toml"
+    config.write_text("organisation = 2\n", encoding="utf-8")
+    options = commands.Options(config=config)
+    capsys.readouterr()
+
+    assert commands.approve(item.order.hex()[:12], yes=True, options=options) == 0
+    shown = capsys.readouterr()
+    assert DIGEST.hex() in shown.out
+    assert "takes it up now" in shown.err
+    ((order, decision),) = Desk(world.folder / "agent" / "decisions").read()
+    assert (order, decision.approve) == (item.order, True)
