@@ -30,11 +30,11 @@ class Feed:
         self._book = book
         self._clock = clock
         self._after, self._line = book.memory.feed, book.memory.feed_line
-        self._certain = self._after == 0
+        self._certain = False
 
     async def read(self) -> list[Any]:
         """Return the next lines; `passed` tells that they were taken. Raise SourceDown, NotFound."""
-        if not self._certain:
+        if self._after and not self._certain:
             await self._make_certain()
         try:
             page = await self._source.feed(self._after, WAIT_SECONDS)
@@ -42,7 +42,7 @@ class Feed:
             self._certain = False  # who comes back may be another
             raise
         if not _numbered(page, self._after):
-            self._certain = self._after == 0
+            self._certain = False
             await self._clock.sleep(PAUSE_SECONDS)  # if the service did not wait
         return page
 

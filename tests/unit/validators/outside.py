@@ -33,8 +33,9 @@ class Service:
 
     async def feed(self, after: int, wait: float) -> list[Any]:
         """Number the lines as they stand, but for those that say a number of their own."""
-        del wait
         self._check_up()
+        if not (0 <= after < 2**53 and 0 <= wait <= 30):
+            raise SourceDown("422: what the API answers to such numbers")
         found: list[Any] = []
         for place, line in enumerate(self.lines, 1):
             given = line if isinstance(line, dict) else {}

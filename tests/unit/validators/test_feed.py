@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.validators.world import Running, World, line
+from validators.agent.source import SourceDown
 
 
 async def read(us: Running) -> None:
@@ -49,7 +50,7 @@ async def test_after_a_restore_the_feed_is_read_anew(
         ]
         if not restarted:
             world.service.down = True
-            with pytest.raises(Exception, match="does not answer"):
+            with pytest.raises(SourceDown):
                 await read(us)
             world.service.down = False
             await read(us)
@@ -60,6 +61,21 @@ async def test_after_a_restore_the_feed_is_read_anew(
         await read(us)
         assert us.verdict(lost) != ("nothing", "")
         assert us.memory.feed == len(world.service.lines)
+
+
+async def test_a_service_that_is_not_there_yet_is_read_from_its_first_line_when_it_is(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    world.service.lines = [line(item)]
+    world.service.down = True
+    for _ in range(2):
+        with pytest.raises(SourceDown):
+            await read(us)
+    world.service.down = False
+    await read(us)
+
+    assert us.verdict(item) == ("approve", "")
 
 
 async def test_a_lie_about_a_number_is_found_out_once_it_is_told_no_more(
