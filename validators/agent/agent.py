@@ -335,7 +335,8 @@ class Agent:
         doomed = await self._pen.try_out(call)
         if doomed is not None:
             _demand_final(doomed)
-            self.undecided.close(item.order, f"It cannot be refused. {doomed}", failed=True)
+            ended = doomed.fields.get("why") == "State"  # others refused it a moment before
+            self.undecided.close(item.order, f"It cannot be refused. {doomed}", failed=not ended)
             return
         entry = {
             **verdict(item, "refuse", claim, place),

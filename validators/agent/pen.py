@@ -11,6 +11,7 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Receipt, Sent, Signed
+from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Status
 from ledger_service.domain.units import format_time
 from validators.agent import voice
 from validators.agent.voice import Spoken
@@ -21,6 +22,7 @@ RESEND_AFTER = timedelta(seconds=3)
 MAX_DOUBLINGS = 6
 LOST_AFTER = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=1)
+CAME_TO_NOTHING = MAY_TRY_AGAIN | {Status.CONTESTED}
 REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED})
 VERDICTS = frozenset({"approve", "refuse"})
 
@@ -152,18 +154,26 @@ class Pen:
         why = await self.try_out(voice.load(signed.call))
         if why is not None and why.fields.get("why") == "Seat":
             return  # the key was replaced: the next one says it again
-        self._end(signed, succeeded=False, why=f"It was mined and reverted. {why or ''}")
+        moot = await self._is_moot(signed)
+        self._end(signed, succeeded=moot, why=f"It was mined and reverted. {why or ''}")
 
     async def _again(self, signed: SignedVerdict) -> None:
         """Say the same once more, if it still can be: the nonce is taken, or the key was replaced."""
         call = voice.load(signed.call)
         why = await self.try_out(call)
         if why is not None:
-            done = why.fields.get("why") == "Voted"  # it is on chain by an earlier signature
+            # It is on chain by an earlier signature, or the order came to nothing without it.
+            done = why.fields.get("why") == "Voted" or await self._is_moot(signed)
             self._end(signed, succeeded=done, why=f"It cannot be said again. {why}")
             return
         log.warning("signed anew", order=signed.order.hex(), nonce=signed.nonce)
         await self.broadcast(self._sign(signed.purpose, signed.order, call))
+
+    async def _is_moot(self, signed: SignedVerdict) -> bool:
+        """Say whether it is a refusal whose order others refused, or which ended, a moment before."""
+        if signed.purpose not in {"refuse", "unapprove"}:
+            return False
+        return (await self._ledger.word(signed.order)).status in CAME_TO_NOTHING
 
     def _sign(
         self, purpose: str, order: ids.OrderId, call: Spoken, *entries: dict[str, Any]

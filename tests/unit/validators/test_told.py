@@ -9,6 +9,7 @@ import pytest
 
 from ledger_service.domain import ids
 from ledger_service.domain.calls import Approve, Refuse
+from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import order_id
 from ledger_service.domain.result import Reason
 from ledger_service.testing import MemorySigner
@@ -100,6 +101,29 @@ async def test_a_refusal_waits_for_the_proposal_and_is_said_at_once_then(
     assert isinstance(call, Refuse)
     await world.ledger.mine()
     assert (await world.word(item)).against == 2
+
+
+@pytest.mark.parametrize("when", ["before we sign", "in the same block"])
+async def test_a_refusal_that_comes_after_anothers_is_no_failure(
+    world: World, us: Running, when: str
+) -> None:
+    item = world.order(cost=1)
+    await tell(world, us, item)
+    await world.propose(item)
+    if when == "before we sign":
+        place = await us.agent._place(item)
+        await world.refuse(item, 3)
+        await us.agent._say_no(item, place, Refusal(Reason.COST_DIFFERS, "no"), None)
+    else:
+        await caught_up(us)
+        ours = world.ledger.pending
+        await world.say("verdict 3", Refuse(item.content, 2, 1, bytes(32)), only=True)
+        await world.ledger.mine(ours)
+        await us.house.tend()
+
+    assert (await world.word(item)).status is Status.REFUSED
+    assert us.memory.failures == []
+    assert us.memory.unmined == {}
 
 
 async def test_an_order_that_is_proposed_while_it_is_judged_is_refused_too(

@@ -213,13 +213,13 @@ class World:
 
     # ---- the chain
 
-    async def say(self, key: str, call: Call) -> None:
-        """Let a key say something, and mine it."""
+    async def say(self, key: str, call: Call, *, only: bool = False) -> None:
+        """Let a key say something, and mine it; `only`: nothing else that waits."""
         signer = MemorySigner(key)
         nonce = await self.ledger.nonce(signer.address)
-        sent = await self.ledger.send(signer.sign(self.ledger.prepare(call), nonce).raw)
-        assert sent is Sent.ACCEPTED
-        await self.ledger.mine()
+        signed = signer.sign(self.ledger.prepare(call), nonce)
+        assert await self.ledger.send(signed.raw) is Sent.ACCEPTED
+        await self.ledger.mine([signed.hash] if only else None)
 
     async def propose(self, item: Announced) -> None:
         await self.say("builder", Propose((item.content,)))
