@@ -14,7 +14,7 @@ from edge.detectors import load, robot
 from edge.detectors.quality import measure
 from ledger_service.domain import errors
 
-WRONG_USE = 2
+WRONG_USE = NOT_JUDGED = 2
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
 #: Whatever is written after the name, options too: their spelling is not known here yet.
 Anything = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
@@ -60,19 +60,20 @@ def show(folder: Path | None = None, *, copy_to: Path | None = None, json: Json 
 
 @app.command
 def score(file: Path, *, detector: Path | None = None, json: Json = False) -> int:
-    """Score a file of samples; exit 1 if it alarms.
+    """Score a file of samples; exit 1 if it alarms, 2 if it could not be judged.
 
     Parameters
     ----------
     detector:
         Folder with card.json and model.onnx; default: the shipped robot detector.
     """
-    model = load(detector or robot.shipped())
     try:
-        data = file.read_bytes()
-    except OSError as exc:
-        raise errors.NotFound("The file cannot be read.", found=file) from exc
-    scored = model.run(data)
+        model = load(detector or robot.shipped())
+        scored = model.run(_read(file))
+    except errors.LedgerError as exc:
+        # Exit 1 says that it alarms, so whoever only asks for the code must not take this for it.
+        print(f"mol: {exc.code} {exc}", file=sys.stderr)
+        return NOT_JUDGED
     alarms = scored.quantised > model.card.threshold
     found = {
         "detector": model.id.hex(),
@@ -131,6 +132,13 @@ def promote(*_: Anything) -> int:
 def register(*_: Anything) -> int:
     """Register a detector: a later capability; `mol motion propose AddDetector` does it by hand."""
     return _later("register")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise errors.NotFound("The file cannot be read.", found=file) from exc
 
 
 def _later(name: str) -> int:

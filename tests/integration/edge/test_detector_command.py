@@ -49,7 +49,7 @@ def test_a_file_that_cannot_be_scored_is_refused_by_name(tmp_path: Path, data: b
     (tmp_path / "samples.csv").write_bytes(data)
     done = mol("detector", "score", tmp_path / "samples.csv")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot be scored" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -57,6 +57,14 @@ def test_a_file_that_cannot_be_scored_is_refused_by_name(tmp_path: Path, data: b
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = mol("detector", "score", tmp_path / "none.csv")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "none.csv" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_detector_that_is_not_there_does_not_pass_for_an_alarm(tmp_path: Path) -> None:
+    (tmp_path / "samples.csv").write_bytes(recording(4, "cooling-loss"))
+    done = mol("detector", "score", tmp_path / "samples.csv", "--detector", tmp_path / "none")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none" in done.stderr
