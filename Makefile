@@ -46,11 +46,13 @@ setup-peers: .venv/.dev .venv-proof/.done ## the real parts that tests run again
 	@bash contracts/setup.sh
 
 # ---- the main job
-demo: setup-run ## the whole journey, from nothing: CHAIN=embedded|clique|qbft, INPUT=folder, ORDERS=n
-	@$(MOL) demo --chain $(CHAIN) $(if $(INPUT),--input $(INPUT)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(DEST),--dest $(DEST)) $(if $(EDGE),--edge)
+DEMO = $(MOL) demo --chain $(CHAIN) $(if $(INPUT),--input "$(INPUT)") $(if $(ORDERS),--orders $(ORDERS)) $(if $(OUT),--out "$(OUT)") $(if $(DEST),--dest $(DEST)) $(if $(EDGE),--edge)
 
-serve: setup-run ## the same stack, left running
-	@$(MOL) demo --chain $(CHAIN) --serve
+demo: setup-run ## the whole journey, from nothing: CHAIN=embedded|clique|qbft, INPUT=folder, ORDERS=n, OUT=folder
+	@$(DEMO)
+
+serve: setup-run ## the same stack, left running until Ctrl-C; takes what demo takes
+	@$(DEMO) --serve
 
 # ---- proof that it holds
 test: setup-peers ## all rings, real peers: ARGS="tests/unit -k name"

@@ -15,7 +15,7 @@ from edge.evidence.device import Device, make_key
 from edge.recordings import Recording
 from ledger_service.demo.plant import Machine
 from ledger_service.demo.site import HOST, Site
-from ledger_service.domain import ids, profile
+from ledger_service.domain import errors, ids, profile
 
 SEED = 1_000
 SAMPLES = "samples.csv"
@@ -55,6 +55,15 @@ class Gathered:
     left_out: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Recordings that somebody brought: what alarms, what does not, what is no recording."""
+
+    alarms: Sequence[tuple[Recording, Detector]]
+    quiet: Sequence[str]
+    left_out: Sequence[str]
+
+
 def simulated(site: Site, count: int, now: datetime) -> Gathered:
     """Record `count` robots, a fault each; the last one, if it is not the only one, claims falsely.
 
@@ -71,24 +80,34 @@ def simulated(site: Site, count: int, now: datetime) -> Gathered:
     return Gathered(claims)
 
 
-def brought(site: Site, source: Path, count: int | None) -> Gathered:
-    """Commission detectors for a folder of datasets; claim what alarms, at most `count` of them.
+def judge(source: Path, scratch: Path) -> Judged:
+    """Commission detectors for a folder of datasets, and see what alarms; only `scratch` is written.
 
-    Raise NotFound, EmptyDataset, BadSample.
+    Raise NotFound, EmptyDataset, BadSample, ConfigError.
     """
-    from edge.detectors.commission import commission  # noqa: PLC0415  loads scikit-learn
+    try:
+        from edge.detectors.commission import commission  # noqa: PLC0415  loads scikit-learn
+    except ImportError as exc:
+        raise errors.ConfigError("Recordings need the extra `training`.", missing=exc.name) from exc
 
-    found = recordings.find(source, site.edge / "sessions")
-    claims: list[Claim] = []
+    found = recordings.find(source, scratch)
+    alarms: list[tuple[Recording, Detector]] = []
     quiet = [recording.name for recording in found.recordings if recording.nominal]
     for item in commission(found.recordings):
         score = item.detector.run(item.recording.table.read_bytes()).quantised
         if score > item.detector.card.threshold:
-            claims.append(_claim(site, item.recording, item.detector))
+            alarms.append((item.recording, item.detector))
         else:
             quiet.append(item.recording.name)
-    left_out = [f"{name}: {why}" for name, why in found.left_out.items()]
-    return Gathered(claims[:count], quiet, left_out)
+    if not alarms:
+        raise errors.EmptyDataset("No recording alarms; there is nothing to order.", quiet=quiet)
+    return Judged(alarms, quiet, [f"{name}: {why}" for name, why in found.left_out.items()])
+
+
+def brought(site: Site, judged: Judged, count: int | None) -> Gathered:
+    """Claim what alarmed, at most `count` of it."""
+    claims = [_claim(site, recording, detector) for recording, detector in judged.alarms[:count]]
+    return Gathered(claims, judged.quiet, judged.left_out)
 
 
 def machines(site: Site, claims: Sequence[Claim]) -> list[Machine]:

@@ -103,7 +103,7 @@ def show(console: Console, report: dict[str, Any], journeys: Sequence[Journey]) 
     """Print the orders as a table."""
     table = Table(title="Orders", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("machine", "what", "state", "seconds", "approvals", "purchase order"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "purchase order")
     for item, journey in zip(report["orders"], journeys, strict=True):
         seconds = item["secondsToValidated"]
         erp = item["destinations"]["erp"] or {}
@@ -141,3 +141,10 @@ def show_logins(console: Console, built: Built) -> None:
     for file in sorted(built.site.token("operator").parent.iterdir()):
         table.add_row(file.name, str(file))
     console.print(table)
+    token = built.site.token("operator")
+    console.print("Try it:", style="bold")
+    console.print(
+        f'curl -H "Authorization: Bearer $(cat {token})" {built.base_url}/v1/orders',
+        soft_wrap=True,
+        highlight=False,
+    )

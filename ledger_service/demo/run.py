@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import shutil
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +19,7 @@ from rich.console import Console
 from edge.evidence import bundle, send
 from ledger_service.demo import claims as claiming
 from ledger_service.demo import configs, journeys, plant, report
-from ledger_service.demo.claims import Claim, Gathered
+from ledger_service.demo.claims import Claim, Gathered, Judged
 from ledger_service.demo.journeys import Journey
 from ledger_service.demo.plant import Built
 from ledger_service.demo.site import Site
@@ -31,8 +34,6 @@ BASE_SECONDS = 90.0
 SECONDS_EACH = 6.0
 WATCH_SECONDS = 0.5
 
-Meanwhile = Callable[[Built, Supervisor], Coroutine[Any, Any, None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -45,60 +46,73 @@ class Options:
     serve: bool = False
 
 
-async def run(
-    options: Options, console: Console, *, meanwhile: Meanwhile | None = None
-) -> dict[str, Any]:
+async def run(options: Options, console: Console) -> dict[str, Any]:
     """Run it all; return the report, which is also written.
 
-    `meanwhile` runs beside it from the moment the first evidence is sent. Raise ConfigError where
-    something is missing, NotAsExpected where an order does not end as expected, ProcessFailed.
+    Nothing of an earlier demo is touched before it is clear that this one can begin. Raise
+    ConfigError where something is missing, NotAsExpected where an order does not end as expected,
+    ProcessFailed.
     """
     began = time.monotonic()
     if options.kind == "qbft":
         await find_qbft(None)
-    site = Site(fresh(options.out))
-    gathered = await asyncio.to_thread(_gather, options, site)
+    with TemporaryDirectory() as scratch:
+        judged = options.source and await asyncio.to_thread(
+            claiming.judge, options.source, Path(scratch)
+        )
+        with demo_folder(options.out) as folder:
+            site = Site(folder)
+            gathered = _gather(options, site, judged or None)
+            return await _run(options, site, gathered, console, began)
+
+
+@contextmanager
+def demo_folder(folder: Path) -> Iterator[Path]:
+    """Empty the folder of an earlier demo, or take a new one, and hold it.
+
+    Raise ConfigError for a folder that is not a demo's, and while another demo runs in it.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise errors.ConfigError(
+            "This folder is not empty and not a demo's; name another with --out.", found=folder
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / MARKER).open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise errors.ConfigError(
+                "A demo runs in this folder; stop it, or name another with --out.", found=folder
+            ) from exc
+        for old in folder.iterdir():
+            if old.name != MARKER:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        yield folder.resolve()
+
+
+def _gather(options: Options, site: Site, judged: Judged | None) -> Gathered:
+    if judged is not None:
+        return claiming.brought(site, judged, options.orders)
+    return claiming.simulated(site, options.orders or DEFAULT_ORDERS, datetime.now(UTC))
+
+
+async def _run(
+    options: Options, site: Site, gathered: Gathered, console: Console, began: float
+) -> dict[str, Any]:
     _tell_gathered(console, gathered)
     async with Supervisor() as supervisor:
         built = await _build(site, options.kind, gathered, supervisor, console)
-        beside = asyncio.create_task(meanwhile(built, supervisor)) if meanwhile else None
         try:
             watched = await _post_and_watch(built, gathered, supervisor, console)
         except BaseExceptionGroup as failed:  # the first of them ended the others
             raise failed.exceptions[0] from None
-        if beside is not None:
-            await beside
         made = _finish(built, watched, gathered, console)
         console.print(f"[bold]done in {time.monotonic() - began:.1f} s[/]")
         if options.serve:
             report.show_logins(console, built)
             await _until_interrupted(supervisor)
+            console.print(f"stopped; everything stays in {site.root}")
     return made
-
-
-def fresh(folder: Path) -> Path:
-    """Empty the folder of an earlier demo, or take a new one. Raise ConfigError for any other."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARKER).exists():
-            raise errors.ConfigError(
-                "This folder is not empty and not a demo's; name another with --out.", found=folder
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).touch()
-    return folder.resolve()
-
-
-def _gather(options: Options, site: Site) -> Gathered:
-    if options.source is not None:
-        gathered = claiming.brought(site, options.source, options.orders)
-    else:
-        gathered = claiming.simulated(site, options.orders or DEFAULT_ORDERS, datetime.now(UTC))
-    if not gathered.claims:
-        raise errors.EmptyDataset(
-            "No recording alarms; there is nothing to order.", quiet=list(gathered.quiet)
-        )
-    return gathered
 
 
 async def _build(

@@ -14,9 +14,9 @@ SIGNALLED = 128
 
 
 async def until_told(work: Coroutine[Any, Any, T]) -> tuple[T | None, int]:
-    """Run work; return its result and 0, or, ended by a signal, the exit code that tells of it.
+    """Run work; return its result and 0, or, cut off by a signal, the exit code that tells of it.
 
-    Only the first signal counts: a second one would leave half of the end undone.
+    Work that was done and only waited to be told, returns its result: that is no failure. Only the first signal counts: a second one would leave half of the end undone.
     """
     task, told = asyncio.ensure_future(work), list[int]()
     loop = asyncio.get_running_loop()
@@ -29,9 +29,8 @@ async def until_told(work: Coroutine[Any, Any, T]) -> tuple[T | None, int]:
     for number in NUMBERS:
         loop.add_signal_handler(number, tell, number)
     try:
-        made = await task
+        return await task, 0
     except asyncio.CancelledError:
         if not told:
             raise
-        made = None
-    return made, SIGNALLED + told[0] if told else 0
+        return None, SIGNALLED + told[0]

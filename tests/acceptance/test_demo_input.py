@@ -70,6 +70,19 @@ def test_a_folder_without_recordings_is_refused_with_the_reasons(tmp_path: Path)
     assert "README" in done.stderr
 
 
+def test_a_wrong_folder_leaves_the_last_demo_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".mol-demo").touch()
+    (out / "report.json").write_text("{}", encoding="utf-8")
+
+    done = mol_demo("--input", str(tmp_path / "nowhere"), "--out", str(out))
+
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+    assert (out / "report.json").read_text("utf-8") == "{}"
+
+
 @pytest.mark.parametrize(
     ("folder", "least"), [("skab/valve1", 12), ("skab", 1), ("motor_bench", 5)]
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.acceptance.demos import ROOT, needles
+from tests.acceptance.demos import ROOT, mol_demo, needles
 
 SECONDS = 200.0
 POLL_SECONDS = 0.1
@@ -68,10 +68,16 @@ def test_a_stack_that_serves_ends_whole_and_no_argument_of_it_tells_a_secret(
             told = [name for name, forms in secrets.items() if any(form in said for form in forms)]
             assert told == []
 
+        second = mol_demo("--orders", "1", "--out", str(folder))
+        assert second.returncode == 2
+        assert "A demo runs in this folder" in second.stderr
+        assert (folder / "report.json").exists()
+
         demo.send_signal(signal.SIGTERM)
 
-        assert demo.wait(60) == 128 + signal.SIGTERM
+        assert demo.wait(60) == 0
         assert processes(folder) == {}
+        assert b"stopped; everything stays in" in log.read_bytes()
 
 
 def test_a_stack_that_is_still_being_built_ends_whole_however_often_it_is_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -40,3 +41,13 @@ def test_what_runs_is_what_is_tested() -> None:
 
     assert run
     assert {name: version for name, version in run.items() if dev.get(name) != version} == {}
+
+
+def test_what_runs_locks_every_extra_that_it_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    (named,) = re.findall(r"\[(.*)\]", extras["run"][0])
+    wanted = [*project["dependencies"], *(d for extra in named.split(",") for d in extras[extra])]
+    names = {re.split(r"[\[><=]", wish)[0] for wish in wanted} - {project["name"]}
+
+    assert names - pins(ROOT / "requirements/run.txt").keys() == set()
