@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as json_library
 import os
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +136,11 @@ def pack(
 
 @app.command
 def send(file: Path, *, remote: Remote = HERE, json: Json = False) -> None:
-    """Post a bundle; safe to repeat. Prints the evidence id and where to follow it."""
+    """Post a bundle; safe to repeat. Prints the evidence id and where to follow it.
+
+    While the service does not answer, it is tried 8 times within about a minute; each pause is told
+    on standard error. Ctrl-C stops it, and nothing is lost: send the same bundle again.
+    """
     answer = asyncio.run(_send(file, remote.open()))
     if json:
         print(json_library.dumps(answer, indent=2))
@@ -177,7 +182,9 @@ async def _send(file: Path, service: sending.Service) -> dict[str, Any]:
         total = sum(entry.size for entry in opened.claim.entries)
         task = bar.add_task("sending", total=total)
         async with service.client() as client:
-            return await sending.send(client, opened, progress=lambda n: bar.advance(task, n))
+            return await sending.send(
+                client, opened, progress=lambda n: bar.advance(task, n), waiting=_tell
+            )
 
 
 async def _get(service: sending.Service, path: str) -> Any:
@@ -228,6 +235,10 @@ def _print_journey(found: dict[str, Any]) -> None:
     console.print(table)
     for order in found["orders"]:
         console.print(f"order {order['orderId']}  {order['status']}  attempt {order['attempt']}")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _bar() -> Progress:

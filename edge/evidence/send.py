@@ -51,14 +51,19 @@ async def send(
     tries: int = 8,
     first_pause: float = 0.5,
     progress: Callable[[int], None] = lambda _: None,
+    waiting: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Post a bundle; come back later while the service asks for it. Raise Rejected, Unreachable.
 
     Safe to repeat: the service answers the same evidence the same way, however often it comes.
+    `waiting` is told each pause, as a line for a person.
     """
-    pause, last = 0.0, "no answer"
+    pause, last, why = 0.0, "no answer", ""
     for attempt in range(tries):
-        await asyncio.sleep(min(pause, MAX_PAUSE))
+        if attempt:
+            pause = min(pause, MAX_PAUSE)
+            waiting(f"{why}, trying again in {pause:g} s (safe to repeat; Ctrl-C to stop)")
+            await asyncio.sleep(pause)
         pause = first_pause * 2**attempt
         boundary = secrets.token_hex(16)
         try:
@@ -68,13 +73,14 @@ async def send(
                 headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
             )
         except httpx.HTTPError as exc:
-            last = repr(exc)
+            last, why = repr(exc), f"no answer at {client.base_url}"
         else:
             if answer.is_success:
                 return dict(answer.json())
             if answer.status_code not in RETRYABLE:
                 raise Rejected(explain(answer))
             last = explain(answer)
+            why = f"{client.base_url} is busy ({last})"
             pause = max(pause, _asked_pause(answer))
     raise Unreachable(f"Tried {tries} times; the last time: {last}")
 

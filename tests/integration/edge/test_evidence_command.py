@@ -76,6 +76,7 @@ def test_a_service_that_is_away_is_waited_for(edge: Edge) -> None:
     waiting.join()
 
     assert done.returncode == 0, done.stderr
+    assert f"no answer at http://127.0.0.1:{edge.port}, trying again in 0.5 s (safe" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import cast
 
@@ -39,11 +39,13 @@ def path(tmp_path: Path) -> Path:
     return plant.pack()[0]
 
 
-async def sent(service: Service, path: Path, tries: int = 8) -> dict[str, object]:
+async def sent(
+    service: Service, path: Path, tries: int = 8, waiting: Callable[[str], None] = lambda _: None
+) -> dict[str, object]:
     client = httpx.AsyncClient(base_url="http://service", transport=service)
     async with client:
         with bundle.read(path) as opened:
-            return await send.send(client, opened, tries=tries, first_pause=0)
+            return await send.send(client, opened, tries=tries, first_pause=0, waiting=waiting)
 
 
 async def test_the_body_has_envelope_and_files_byte_for_byte(path: Path) -> None:
@@ -94,6 +96,20 @@ async def test_a_refusal_is_final_and_says_why(path: Path) -> None:
 async def test_a_service_that_never_answers_is_given_up_with_the_last_reason(path: Path) -> None:
     with pytest.raises(send.Unreachable, match=r"Tried 3 times.*broken"):
         await sent(Service(None, None, None), path, tries=3)
+
+
+async def test_each_pause_is_told_and_that_a_repeat_does_no_harm(path: Path) -> None:
+    busy = httpx.Response(429, headers={"Retry-After": "0"}, json={"code": "LM02", "detail": "x"})
+    told: list[str] = []
+
+    with pytest.raises(send.Unreachable):
+        await sent(Service(None, busy, None), path, 3, told.append)
+
+    ending = ", trying again in 0 s (safe to repeat; Ctrl-C to stop)"
+    assert told == [
+        f"no answer at http://service{ending}",
+        f"http://service is busy (429 LM02: x){ending}",
+    ]
 
 
 async def test_an_answer_that_is_no_problem_document_is_shown_as_it_is(path: Path) -> None:
