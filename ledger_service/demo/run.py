@@ -57,12 +57,12 @@ async def run(options: Options, console: Console) -> dict[str, Any]:
     if options.kind == "qbft":
         await find_qbft(None)
     with TemporaryDirectory() as scratch:
-        judged = options.source and await asyncio.to_thread(
-            claiming.judge, options.source, Path(scratch)
-        )
+        judged: Judged | None = None
+        if options.source is not None:
+            judged = await asyncio.to_thread(claiming.judge, options.source, Path(scratch))
         with demo_folder(options.out) as folder:
             site = Site(folder)
-            gathered = _gather(options, site, judged or None)
+            gathered = _gather(options, site, judged)
             return await _run(options, site, gathered, console, began)
 
 
