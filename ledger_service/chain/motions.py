@@ -3,45 +3,86 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 
 from contracts.load import enums
 from ledger_service.chain.binding import consortium_interface
 from ledger_service.chain.consortium import ARGUMENTS, Motion
 from ledger_service.chain.settings import Deployment
-from ledger_service.domain import ids
+from ledger_service.domain import errors, ids
 
 Ask = Callable[..., Awaitable[Any]]
 EXECUTED, EXPIRED, OPEN = "executed", "expired", "open"
 
-#: Kind of motion -> what its arguments mean, in the contract's order.
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "AddOrganisation": ("keys (verdict, governance, recovery)", "proofs"),
+KEYS = ("verdict key", "governance key", "recovery key")
+PROOFS = ("verdict proof", "governance proof", "recovery proof")
+VERSION = (
+    "asset",
+    "previous version",
+    "seats",
+    "host",
+    "safety authority",
+    "ratify period (s)",
+    "emergency cap",
+    "emergency max",
+)
+#: Kind of motion -> what its arguments mean, in the contract's order; of a structure, each field.
+NAMES: Mapping[str, tuple[str | tuple[str, ...], ...]] = {
+    "AddOrganisation": (KEYS, PROOFS),
     "Expel": ("organisation",),
-    "RegisterVersion": (
-        "asset, previous, seats, host, safety, ratify period (s), emergency cap, emergency max",
-    ),
+    "RegisterVersion": (VERSION,),
     "AddDetector": ("detector",),
     "RevokeDetector": ("detector",),
     "AddDevice": ("asset", "device"),
     "RevokeDevice": ("asset", "device"),
     "AddBuilder": ("key", "sponsor", "proof"),
     "RemoveBuilder": ("key",),
-    "Recover": ("organisation", "keys (verdict, governance, recovery)", "proofs"),
+    "Recover": ("organisation", KEYS, PROOFS),
     "ListOrders": ("contract",),
 }
 
 
-def describe(motion: Motion) -> list[str]:
-    """Return a motion's arguments, decoded here from its bytes, one line each."""
-    values = decode(ARGUMENTS[motion.kind], motion.data)
-    return [
-        f"{name}: {_show(value)}" for name, value in zip(NAMES[motion.kind], values, strict=True)
-    ]
+def describe(motion: Motion, asset: str = "") -> list[str]:
+    """Return a motion's arguments, decoded here from its bytes, one line each.
+
+    `asset` is the name that its proposer gives the machine. The bytes hold a hash of it alone, so
+    it is shown only if it is the one voted on. Raise UnknownField if it is not.
+    """
+    fields = list(_fields(motion))
+    found = {value.hex() for name, value in fields if name == "asset"}
+    if asset and found != {ids.asset_id(asset).hex()}:
+        raise errors.UnknownField(
+            "The name is not that of the machine voted on.",
+            found=asset,
+            expected=f"the name of {' '.join(found) or 'none'}",
+        )
+    named = f"{asset}, id " if asset else ""
+    return [f"{name}: {named * (name == 'asset')}{_show(value)}" for name, value in fields]
+
+
+def moment(seconds: int) -> str:
+    """Return a time of the chain as people write it, in UTC."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, OSError, ValueError):  # beyond the year 9999
+        return f"{seconds} (Unix seconds)"
+
+
+def _fields(motion: Motion) -> Iterator[tuple[str, Any]]:
+    try:
+        values = decode(ARGUMENTS[motion.kind], motion.data)
+    except DecodingError as exc:
+        raise errors.UnknownField("Not the arguments of such a motion.", found=motion.kind) from exc
+    for name, value in zip(NAMES[motion.kind], values, strict=True):
+        if isinstance(name, tuple):
+            yield from zip(name, value, strict=True)
+        else:
+            yield name, value
 
 
 async def history(ask: Ask, deployment: Deployment) -> list[dict[str, Any]]:
@@ -80,7 +121,7 @@ def _read(name: str, value: Any) -> str:
     if name == "role":
         return str(enums()["Role"][value])
     if name == "ready" and value:
-        return datetime.fromtimestamp(value, UTC).isoformat()
+        return moment(value)
     return _show(value)
 
 

@@ -36,6 +36,8 @@ PROVEN = {
     "Recover": ORGANISATION_ROLES,
     "AddBuilder": (BUILDER,),
 }
+#: Kinds about a machine: its name is handed on with the motion, which has a hash of it alone.
+OF_MACHINES = frozenset({"RegisterVersion", "AddDevice", "RevokeDevice"})
 FAILED = 1
 
 
@@ -96,7 +98,9 @@ def propose(
         "organisation": organisation, "address": address, "proofs": proofs,
     }  # fmt: skip
     item = uvloop.run(_propose(kind, terms, days, key, place or Place()))
-    file.write_text(json_library.dumps(item.as_json(), indent=2) + "\n", encoding="utf-8")
+    named = {"asset": asset} if kind in OF_MACHINES else {}
+    text = json_library.dumps({**item.as_json(), **named}, indent=2)
+    file.write_text(text + "\n", encoding="utf-8")
     print(f"voted; written to {file}: let the others run `mol motion approve {file}`")
 
 
@@ -109,9 +113,9 @@ def approve(file: Path, *, key: Keystore, place: Place | None = None, yes: Yes =
     file:
         The motion, as its proposer wrote it.
     """
-    item = Motion.from_json(read_json(file, "motion", "`mol motion propose` writes it"))
-    print(f"motion {item.kind}, expires {item.expires} (Unix seconds)")
-    for line in motions.describe(item):
+    item, lines = _read(file)
+    print(f"motion {item.kind}, expires {motions.moment(item.expires)}")
+    for line in lines:
         print(f"  {line}")
     if not yes and not confirmed("Vote for it?"):
         print("Nothing was signed.", file=sys.stderr)
@@ -129,6 +133,14 @@ def list_(place: Place | None = None, *, json: Json = False) -> None:
         return
     rows = [[m["kind"], m["state"], m["votes"], short(m["motion"]), m["block"]] for m in found]
     table("Motions", ("kind", "state", "votes", "motion", "block"), rows)
+
+
+def _read(file: Path) -> tuple[Motion, list[str]]:
+    """Return a motion and what it says. Raise ConfigError if its file says something else."""
+    fields = read_json(file, "motion", "`mol motion propose` writes it")
+    with as_wrong_use():
+        item = Motion.from_json(fields)
+        return item, motions.describe(item, str(fields.get("asset", "")))
 
 
 async def _propose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -119,3 +120,23 @@ def test_a_motion_is_shown_and_asked_for_before_the_cold_key_signs(desk: Desk) -
     approved = approve(desk.folder, b"y\n")
 
     assert (approved.returncode, approved.stdout.strip()[-4:]) == (0, b"open")
+
+
+def test_whoever_votes_on_a_machine_reads_its_name_and_no_false_one(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "motion propose RegisterVersion --asset 1/robot-7 --seats 1 2 3 --host 1 --file m.json"
+    assert desk.mol(f"{line} --keystore gov-1.json") == 0
+    file = desk.folder / "m.json"
+    fields = json.loads(file.read_text("utf-8"))
+
+    file.write_text(json.dumps({**fields, "asset": "1/robot-8"}), encoding="utf-8")
+    assert desk.mol("motion approve m.json --yes --keystore gov-2.json") == 2
+    assert "not that of the machine voted on" in capsys.readouterr().err
+
+    file.write_text(json.dumps(fields), encoding="utf-8")
+    assert desk.mol("motion approve m.json --yes --keystore gov-2.json") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"  asset: 1/robot-7, id {fields['data'][64:128]}" in said
+    assert "  seats: 1, 2, 3" in said
+    assert max(map(len, said)) < 100
