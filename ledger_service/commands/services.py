@@ -23,14 +23,26 @@ up = App(
     Example: `mol up --config plant/mol.toml`
     """,
 )
-api = App(name="api", help="Run the HTTP API alone: `mol api --config plant/mol.toml`.")
+api = App(
+    name="api",
+    help="""Run the HTTP API alone.
+
+    Example: `mol api --config plant/mol.toml`
+    """,
+)
 anchor = App(
     name="anchor",
-    help="Run the anchor alone, sealed evidence becomes orders: `mol anchor --config plant/mol.toml`.",
+    help="""Run the anchor alone: sealed evidence becomes orders.
+
+    Example: `mol anchor --config plant/mol.toml`
+    """,
 )
 follow = App(
     name="follow",
-    help="Run the watcher alone, final blocks in, deliveries out: `mol follow --config plant/mol.toml`.",
+    help="""Run the watcher alone: final blocks in, deliveries out.
+
+    Example: `mol follow --config plant/mol.toml`
+    """,
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -12,11 +14,9 @@ import pytest
 from cyclopts import App
 from rich.console import Console
 
-from ledger_service.cli import GROUP, build_app
+from ledger_service.cli import GROUP, LATER, SUMMARIES, build_app
 from tests.house.tree import code_of, pages, place, read
 
-#: Of these only the names are fixed; they say so and exit 2.
-LATER = frozenset({"audit", "backup", "edge", "export", "reconcile", "restore"})
 COMMANDS = sorted(point.name for point in entry_points(group=GROUP))
 
 
@@ -115,6 +115,32 @@ def test_every_command_loads_and_teaches_by_an_example(name: str) -> None:
         assert "not there yet" in text
     else:
         assert f" mol {name}" in text.partition("\n")[2], "an example, `mol ...`, below the usage"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_of_each_the_first_sentence_of_its_own_help(name: str) -> None:
+    said = build_app()[name].help
+
+    assert re.split(r"(?<=\.)\s", said, maxsplit=1)[0] == SUMMARIES[name]
+    assert ("A later capability" in said) == (name in LATER)
+
+
+def test_the_list_of_commands_names_no_command_that_is_not_there() -> None:
+    assert set(SUMMARIES) - set(COMMANDS) == set()
+
+
+def test_the_list_of_commands_is_shown_without_importing_one() -> None:
+    listing = (
+        "import sys; from ledger_service.cli import run; run(['--help'])\n"
+        "assert not [name for name in sys.modules if '.commands' in name]"
+    )
+
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, check=True)
+
+    text = re.sub(r"[\s│]+", " ", done.stdout.decode())
+    present, _, later = text.partition("Later capabilities, not there yet")
+    for name in COMMANDS:
+        assert f"{name} {SUMMARIES[name]}" in (later if name in LATER else present)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
