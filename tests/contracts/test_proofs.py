@@ -44,7 +44,7 @@ def prove(check: str, folder: Path = CONTRACTS) -> str:
     command = ("halmos", "--contract", contract, "--function", rf"{function}\(", "--early-exit")
     started = time.monotonic()
     done = run(*command, *options, "--forge-build-out", "out/proof", profile="proof", folder=folder)
-    return f"{said(done)}\n{check}: {time.monotonic() - started:.1f} s"
+    return f"{said(done, lines=2000)}\n{check}: {time.monotonic() - started:.1f} s"
 
 
 def prove_planted(mutant: dict[str, str], folder: Path) -> str:
