@@ -22,7 +22,7 @@ from edge.evidence import pack as packing
 from edge.evidence import send as sending
 from edge.evidence.device import Device, make_key
 from edge.evidence.pack import Subject
-from ledger_service.domain import errors, ids, statement
+from ledger_service.domain import errors, ids, key_errors, statement
 
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
 ENDS = frozenset(
@@ -83,7 +83,7 @@ def key(file: Path, *, kind: str = "ed25519") -> None:
         ed25519 or p256.
     """
     if file.exists():
-        raise errors.ConfigError("The file exists; keys are not overwritten.", found=file)
+        raise key_errors.KeyExists(file=file)
     print(make_key(file, kind=kind).id.hex())
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ledger_service.domain import dsse, errors, ids
+from ledger_service.domain import dsse, errors, ids, key_errors
 
 STATE_SUFFIX = ".state.json"
 
@@ -35,14 +35,16 @@ class Device:
     """A signer of evidence. The state lies beside the key, in `<key>.state.json`."""
 
     def __init__(self, key_file: Path) -> None:
-        """Open the key. Raise BadKeystore."""
+        """Open the key. Raise KeyMissing, BadDeviceKey."""
         self._state = key_file.with_name(key_file.name + STATE_SUFFIX)
         try:
             key = load_pem_private_key(key_file.read_bytes(), password=None)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as exc:
-            raise errors.BadKeystore("Not a device key (PEM, PKCS 8).", file=key_file) from exc
+        except OSError as exc:
+            raise key_errors.KeyMissing(file=key_file, why=exc.strerror) from exc
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            raise key_errors.BadDeviceKey(file=key_file) from exc
         if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
-            raise errors.BadKeystore("Expected an Ed25519 or a P-256 key.", file=key_file)
+            raise key_errors.BadDeviceKey(file=key_file, found=type(key).__name__)
         self._key = key
         self.public_key = key.public_key().public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo

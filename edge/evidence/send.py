@@ -31,6 +31,12 @@ class Unreachable(errors.LedgerError):
     code = "ED02"
 
 
+class NotGiven(errors.LedgerError):
+    """The service did not give what it was asked for."""
+
+    code = "ED03"
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Where to send to, and the bearer token."""
@@ -92,13 +98,13 @@ def _asked_pause(answer: httpx.Response) -> float:
 
 
 async def get(client: httpx.AsyncClient, path: str) -> Any:
-    """Get JSON. Raise Rejected with the problem, Unreachable."""
+    """Get JSON. Raise NotGiven with the problem, Unreachable."""
     try:
         answer = await client.get(path)
     except httpx.HTTPError as exc:
         raise Unreachable(repr(exc)) from exc
     if not answer.is_success:
-        raise Rejected(explain(answer))
+        raise NotGiven(explain(answer))
     return answer.json()
 
 

@@ -38,6 +38,14 @@ PROBLEM: dict[str, Any] = {
     },
 }
 
+
+class BadParameter(errors.LedgerError):
+    """A part of the call's address, an id or a parameter, is not of the form that it must have."""
+
+    code = "EV24"
+    status = 422
+
+
 log = structlog.get_logger()
 
 
@@ -72,7 +80,8 @@ def install(app: FastAPI) -> None:
     async def malformed(_: Request, exc: RequestValidationError) -> Problem:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return problem_of(errors.UnknownField(f"{place}: {first['msg']}"))
+        kind = errors.UnknownField if first["loc"][0] == "body" else BadParameter
+        return problem_of(kind(f"{place}: {first['msg']}"))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, exc: HTTPException) -> Problem:

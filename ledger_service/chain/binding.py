@@ -9,7 +9,7 @@ from typing import Any
 from contracts.load import enums, load
 from ledger_service.chain.abi import Interface
 from ledger_service.domain import calls, errors, facts, ids
-from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.lifecycle import Status, rejected
 from ledger_service.domain.order import Content
 
 # Fixed, because eth_estimateGas cannot know in which order proposal and verdicts arrive: the call
@@ -143,10 +143,7 @@ def reverted(data: Any) -> errors.CallReverted:
     for interface in (orders_interface(), consortium_interface()):
         name, fields = interface.explain(raw)
         if name == "Rejected":
-            why = enums()["Why"][fields["why"]]
-            return errors.CallReverted(
-                f"{why}.", why=why, found=fields["found"], expected=fields["expected"]
-            )
+            return rejected(enums()["Why"][fields["why"]], fields["found"], fields["expected"])
         if name:
             return errors.CallReverted(
                 f"{name}.", why=name, **{k: _show(v) for k, v in fields.items()}

@@ -14,7 +14,7 @@ from eth_hash.auto import keccak
 from eth_typing import Hash32
 
 from ledger_service.chain.recursion import keep_safe
-from ledger_service.domain import errors, ids
+from ledger_service.domain import errors, ids, key_errors
 from ledger_service.domain.calls import Signed, Unsigned
 from ledger_service.files import write_secret
 
@@ -72,8 +72,10 @@ def possession_digest(contract: ids.Address, chain_id: int, number: int, role: i
 def load_keystore(keystore: Path, password_file: Path) -> LocalSigner:
     """Open a keystore (Web3 Secret Storage) with the password in a file of its own.
 
-    Raise BadKeystore: missing, wrong password, or a password file that others may read.
+    Raise KeyMissing; BadKeystore for a wrong password, or one in a file that others may read.
     """
+    if not keystore.exists():  # before its password, which then lies beside it neither
+        raise key_errors.KeyMissing(file=keystore)
     try:
         mode = stat.S_IMODE(password_file.stat().st_mode)
         if mode & 0o077:
@@ -86,8 +88,8 @@ def load_keystore(keystore: Path, password_file: Path) -> LocalSigner:
         password = password_file.read_text(encoding="utf-8").strip()
         sealed = json.loads(keystore.read_text(encoding="utf-8"))
         key = Account.decrypt(sealed, password)
-    except FileNotFoundError as exc:
-        raise errors.BadKeystore("No such file.", found=exc.filename) from exc
+    except OSError as exc:
+        raise key_errors.KeyMissing(file=exc.filename, why=exc.strerror) from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise errors.BadKeystore("Wrong password, or not a keystore.", file=keystore) from exc
     return LocalSigner(Account.from_key(key))
@@ -96,11 +98,11 @@ def load_keystore(keystore: Path, password_file: Path) -> LocalSigner:
 def make_keystore(keystore: Path) -> ids.Address:
     """Make a new key: a keystore, and its password in a file beside it, for the owner alone.
 
-    Raise BadKeystore if there is one already; keys are not overwritten.
+    Raise KeyExists.
     """
     beside = password_beside(keystore)
     if keystore.exists() or beside.exists():
-        raise errors.BadKeystore("There is a key already; it is not overwritten.", file=keystore)
+        raise key_errors.KeyExists(file=keystore)
     account, password = Account.create(), secrets.token_urlsafe(32)
     sealed = Account.encrypt(account.key, password, kdf="pbkdf2", iterations=KDF_ITERATIONS)
     write_secret(beside, password)

@@ -36,7 +36,7 @@ class Keystore:
     password_file: Path | None = None
 
     def open(self) -> LocalSigner:
-        """Open it. Raise BadKeystore."""
+        """Open it. Raise KeyMissing, BadKeystore."""
         return load_keystore(self.keystore, self.password_file or password_beside(self.keystore))
 
 

@@ -44,7 +44,7 @@ class LedgerError(Exception):
     @property
     def message(self) -> str:
         """Return title, detail and fields as one line a person can act on."""
-        facts = ", ".join(f"{name} {value}" for name, value in self.fields.items())
+        facts = ", ".join(f"{n} {getattr(v, 'told', v)}" for n, v in self.fields.items())
         text = self.title()
         if self.detail:
             text += f" {self.detail}"

@@ -35,6 +35,11 @@ class Status(IntEnum):
         """Return the name as people read it: `Validated`."""
         return self.name.capitalize()
 
+    @property
+    def told(self) -> str:
+        """Return what the message of an error shows: the name, not the number."""
+        return self.title
+
 
 class Stage(StrEnum):
     """State of one piece of evidence before an order of it is on chain."""
@@ -87,3 +92,17 @@ def check_move(present: Status, wanted: Status) -> None:
     """Raise IllegalMove unless the table has the move."""
     if wanted not in MOVES[present]:
         raise errors.IllegalMove(found=present.title, expected=wanted.title)
+
+
+def rejected(why: str, found: int, expected: int) -> errors.CallReverted:
+    """Return the error that a call ends with which the contract rejects; states have names in it."""
+    if why != "State":
+        return errors.CallReverted(f"{why}.", why=why, found=found, expected=expected)
+    return errors.CallReverted(
+        "The order's state is another.", why=why, found=_status(found), expected=_status(expected)
+    )
+
+
+def _status(number: int) -> int:
+    """Return the status of that number; the number itself if a node told one that there is not."""
+    return next((status for status in Status if status == number), number)

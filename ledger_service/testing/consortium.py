@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ledger_service.domain import errors, facts, ids
+from ledger_service.domain.lifecycle import rejected
 from ledger_service.domain.order import HORIZON_SECONDS
 
 LIVE, ENDED, UNKNOWN = 1, 2, 0
@@ -18,7 +19,7 @@ WHY = (
 
 def reject(why: str, found: int, expected: int) -> errors.CallReverted:
     """Return the error that a call which does not apply ends with."""
-    return errors.CallReverted(f"{why}.", why=why, found=found, expected=expected)
+    return rejected(why, found, expected)
 
 
 @dataclass(frozen=True, slots=True)

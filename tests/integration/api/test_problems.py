@@ -11,14 +11,14 @@ from tests.integration.api.http import Api
 WRONG = [
     ("GET", "/v1/nothing", 404, "HTTP404"),
     ("DELETE", "/v1/orders", 405, "HTTP405"),
-    ("GET", "/v1/orders/xyz", 422, "EV02"),
-    ("GET", "/v1/orders/" + "AB" * 32, 422, "EV02"),
+    ("GET", "/v1/orders/xyz", 422, "EV24"),
+    ("GET", "/v1/orders/" + "AB" * 32, 422, "EV24"),
     ("GET", "/v1/orders/" + "ab" * 32, 404, "NF00"),
-    ("GET", "/v1/orders?limit=0", 422, "EV02"),
-    ("GET", "/v1/evidence?limit=501", 422, "EV02"),
+    ("GET", "/v1/orders?limit=0", 422, "EV24"),
+    ("GET", "/v1/evidence?limit=501", 422, "EV24"),
     ("GET", "/v1/evidence/" + "ab" * 32, 404, "NF00"),
     ("GET", "/v1/evidence/" + "ab" * 32 + "/files/%FF%00", 404, "NF00"),
-    ("POST", "/v1/orders/" + "ab" * 32 + "/close-out", 422, "EV02"),
+    ("POST", "/v1/orders/" + "ab" * 32 + "/close-out", 422, "EV24"),
 ]
 
 BLANK = ("HTTP", "about:blank")

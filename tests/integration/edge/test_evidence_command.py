@@ -88,7 +88,7 @@ def test_a_service_that_is_away_is_waited_for(edge: Edge) -> None:
         ("bad name", "Not UTF-8"),
         ("nan", "NaN or infinity. (line 61)"),
         ("no folder", "No such folder"),
-        ("no key", "Not a device key"),
+        ("no key", "not a device's private key"),
         ("unreadable", "cannot be packed"),
     ],
 )
@@ -138,7 +138,10 @@ def test_what_the_service_refuses_is_said_with_its_code(edge: Edge) -> None:
     assert "EV13" in done.stderr
     unknown = mol("evidence", "show", "ab" * 32, **edge.remote)
     assert (unknown.returncode, "404 NF00" in unknown.stderr) == (1, True)
+    assert "did not give what it was asked for" in unknown.stderr
     assert mol("evidence", "show", "ab" * 32).returncode == 2
+    no_id = mol("evidence", "show", "abc", **edge.remote)
+    assert (no_id.returncode, "422 EV24: A part of the call's address" in no_id.stderr) == (1, True)
 
 
 class Journey(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.load import enums
 from ledger_service.domain import errors, lifecycle
-from ledger_service.domain.lifecycle import MOVES, Status
+from ledger_service.domain.lifecycle import MOVES, Status, rejected
 
 
 def reachable(status: Status) -> set[Status]:
@@ -44,3 +44,12 @@ def test_money_is_released_only_where_all_approved() -> None:
 
 def test_what_may_be_tried_again_has_reached_its_end() -> None:
     assert all(not MOVES[status] for status in lifecycle.MAY_TRY_AGAIN)
+
+
+def test_a_rejection_for_the_state_says_both_states_by_name() -> None:
+    refused = rejected("State", 3, 1)
+
+    assert str(refused).endswith("(why State, found Validated, expected Proposed)")
+    assert (refused.fields["found"], refused.fields["expected"]) == (3, 1)
+    assert "(why State, found 99, expected Proposed)" in str(rejected("State", 99, 1))
+    assert "(why Late, found 3, expected 1)" in str(rejected("Late", 3, 1))

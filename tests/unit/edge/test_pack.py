@@ -9,7 +9,7 @@ import pytest
 from edge.evidence import bundle
 from edge.evidence.device import Device, Link, make_key
 from edge.evidence.pack import draft, list_files, seal
-from ledger_service.domain import dsse, errors, statement
+from ledger_service.domain import dsse, errors, key_errors, statement
 from tests.unit.edge.plant import Plant
 
 
@@ -86,7 +86,14 @@ def test_a_key_is_readable_by_its_owner_alone_and_never_written_over(tmp_path: P
 def test_what_is_no_device_key_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "k.pem").write_bytes(text)
 
-    with pytest.raises(errors.BadKeystore):
+    with pytest.raises(key_errors.BadDeviceKey):
+        Device(tmp_path / "k.pem")
+
+
+def test_a_device_key_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(
+        key_errors.KeyMissing, match=r"cannot be read\. \(file .*k\.pem, why No such"
+    ):
         Device(tmp_path / "k.pem")
 
 
