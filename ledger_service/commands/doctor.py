@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 
-import httpx
 import uvloop
 from cyclopts import App
 from rich.console import Console
+from rich.markup import escape
 
 from ledger_service import ports
 from ledger_service import settings as config
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import load_keystore
+from ledger_service.commands.findings import (
+    Finding,
+    in_words,
+    look,
+    look_at_api,
+    look_behind,
+    not_examined,
+)
 from ledger_service.commands.given import existing_store
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json
+from ledger_service.commands.waiting import look_at_waiting
 from ledger_service.db.session import SqlStore
 from ledger_service.domain import errors, ids
 from ledger_service.wiring.service import load_plans, open_ledger
@@ -37,14 +45,8 @@ app = App(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `todo` says what to do, empty where nothing is."""
-
-    name: str
-    ok: bool
-    text: str
-    todo: str = ""
+#: How a finding begins: well, wrong, or not examined.
+MARKS = {True: "[green]ok  [/]", False: "[red]BAD [/]", None: "[dim]--  [/]"}
 
 
 @app.default
@@ -56,53 +58,59 @@ def run(config_file: Config = None, *, json: Json = False) -> int:
     else:
         console = Console()
         for item in findings:
-            mark = "[green]ok  [/]" if item.ok else "[red]BAD [/]"
-            console.print(f"{mark} {item.name:12} {item.text}", highlight=False)
+            console.print(f"{MARKS[item.ok]} {item.name:12} {escape(item.text)}", highlight=False)
             if item.todo:
-                console.print(f"       {'':12} -> {item.todo}", highlight=False)
-    return 0 if all(item.ok for item in findings) else 1
+                console.print(f"       {'':12} -> {escape(item.todo)}", highlight=False)
+    return 1 if any(item.ok is False for item in findings) else 0
 
 
 async def _examine(settings: config.Settings) -> list[Finding]:
-    findings = [await _look("job plans", "mend the file", lambda: _plans(settings))]
-    findings.append(await _look("builder key", "see docs/operations.md", lambda: _key(settings)))
+    findings = [await look("job plans", "mend the file", lambda: _plans(settings))]
+    key = await look("builder key", _key_advice(settings), lambda: _key(settings))
+    findings.append(key)
     ledger = open_ledger(settings)
     try:
         advice = "start the nodes, or correct network.json"
-        findings.append(await _look("chain", advice, lambda: _chain(ledger)))
-        findings.append(
-            await _look(
-                "builder",
-                "`mol key prove --builder`, then `mol motion propose AddBuilder`",
-                lambda: _builder(settings, ledger),
-            )
-        )
-        for asset in settings.orders.assets:
-            advice = "pass a motion RegisterVersion"
-            findings.append(await _look(asset, advice, partial(_asset, ledger, asset)))
+        chain = await look("chain", advice, lambda: _chain(ledger))
+        findings += [chain, *await _registered(settings, ledger, chain, key)]
         async with existing_store(settings) as store:
-            findings += await _database(store, ledger)
+            findings += await _database(store, ledger, chain)
     except errors.StorageError as exc:
         findings.append(Finding("database", ok=False, text=str(exc), todo="start the database"))
     except errors.ConfigError as exc:
         findings.append(Finding("database", ok=False, text=str(exc), todo="start it: `mol up`"))
     finally:
         await ledger.close()
-    findings.append(await _look("api", "start it: `mol up`", lambda: _api(settings)))
+    findings.append(await look_at_api(settings.base_url, API_SECONDS, chain))
+    findings.append(Finding("agents", ok=None, text="each by its owner: `mol agent status`"))
     return findings
 
 
-async def _look(name: str, todo: str, examine: Callable[[], Awaitable[str]]) -> Finding:
-    try:
-        return Finding(name, ok=True, text=await examine())
-    except (errors.LedgerError, httpx.HTTPError, OSError) as exc:
-        return Finding(name, ok=False, text=str(exc) or repr(exc), todo=todo)
+async def _registered(
+    settings: config.Settings, ledger: ChainLedger, chain: Finding, key: Finding
+) -> list[Finding]:
+    """Look at what motions bring into the consortium: the builder's key and the machines."""
+    advice = "`mol key prove --builder`, then `mol motion propose AddBuilder`"
+    behind = chain if key.ok else key
+    found = [await look_behind(behind, "builder", advice, lambda: _builder(settings, ledger))]
+    for asset in settings.orders.assets:
+        advice = "pass a motion RegisterVersion"
+        found.append(await look_behind(chain, asset, advice, partial(_asset, ledger, asset)))
+    return found
 
 
 async def _plans(settings: config.Settings) -> str:
     folder = settings.path(settings.orders.job_plans)
     load_plans(folder)
     return f"{len(list(folder.glob('*.yaml')))} in {folder}"
+
+
+def _key_advice(settings: config.Settings) -> str:
+    keystore = settings.path(settings.builder.keystore)
+    password = settings.path(settings.builder.password_file)
+    if keystore.exists():
+        return f"its password belongs into {password}, for its owner alone (chmod 600)"
+    return f"`mol key new {keystore}` makes one, or correct `builder.keystore` in mol.toml"
 
 
 async def _key(settings: config.Settings) -> str:
@@ -136,7 +144,7 @@ async def _asset(ledger: ChainLedger, asset: str) -> str:
     return f"seats {', '.join(map(str, version.seats))}, host {version.host}"
 
 
-async def _database(store: SqlStore, ledger: ChainLedger) -> list[Finding]:
+async def _database(store: SqlStore, ledger: ChainLedger, chain: Finding) -> list[Finding]:
     async with store.reading() as rows:
         cursor, counts = await rows.chain.cursor(), await rows.outbox.counts()
         waiting, now = await rows.evidence.waiting(), datetime.now(UTC)
@@ -151,18 +159,21 @@ async def _database(store: SqlStore, ledger: ChainLedger) -> list[Finding]:
             todo="`mol order show`, mend the cause, `mol relay retry DESTINATION`" * bool(blocked),
         )
     )
+    if not chain.ok:
+        return [*findings, not_examined("watcher", chain), not_examined("orders", chain)]
     try:
-        lag = (
-            (await ledger.head()).number - ledger.finality_depth - (cursor.number if cursor else 0)
-        )
-    except errors.ChainError:
-        return findings
+        head = await ledger.head()
+        waiting_orders = await look_at_waiting(store, ledger, now)
+    except errors.ChainError as exc:  # it went away meanwhile
+        return [*findings, Finding("watcher", ok=False, text=in_words(exc))]
+    lag = head.number - ledger.finality_depth - (cursor.number if cursor else 0)
+    return [*findings, _watcher(lag), *waiting_orders]
+
+
+def _watcher(lag: int) -> Finding:
     late = lag > SLOW_HEAD_PERIODS
     todo = "is `mol up` or `mol follow` running?" if late else ""
-    findings.append(
-        Finding("watcher", ok=not late, text=f"{max(lag, 0)} block(s) behind", todo=todo)
-    )
-    return findings
+    return Finding("watcher", ok=not late, text=f"{max(lag, 0)} block(s) behind", todo=todo)
 
 
 async def look_at_sending(store: ports.Store) -> Finding:
@@ -178,11 +189,3 @@ async def look_at_sending(store: ports.Store) -> Finding:
         text=f"{len(refused)} refused by every node; {first.key[:20]} since {first.refused_at}",
         todo="raise `feePolicy` in network.json and restart; or look at the nodes' permissions and limits",
     )
-
-
-async def _api(settings: config.Settings) -> str:
-    async with httpx.AsyncClient(timeout=API_SECONDS) as client:
-        answer = await client.get(f"{settings.base_url}/health/ready")
-    if answer.is_error:
-        raise errors.StorageError("The API is not ready.", found=answer.text[:200])
-    return f"{settings.base_url} ready"
