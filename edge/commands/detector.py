@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 
 from edge.detectors import load, robot
 from edge.detectors.quality import measure
-from ledger_service.domain import errors
+from ledger_service.domain import errors, profile
 
 WRONG_USE = NOT_JUDGED = 2
 Json = Annotated[bool, Parameter("--json", negative="", help="Print JSON.")]
@@ -86,7 +86,14 @@ def score(file: Path, *, detector: Path | None = None, json: Json = False) -> in
     if json:
         print(json_library.dumps(found, indent=2))
     else:
-        for name, value in found.items():
+        told = {
+            "detector": model.id.hex(),
+            "score": profile.points(scored.quantised),
+            "threshold": profile.points(model.card.threshold),
+            "alarms": "yes" if alarms else "no",
+            **({"failureMode": scored.failure_mode} if alarms else {}),
+        }
+        for name, value in told.items():
             print(f"{name:12} {value}")
     return int(alarms)
 

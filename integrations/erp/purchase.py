@@ -12,30 +12,7 @@ from typing import Any
 
 from ledger_service.domain import ids
 from ledger_service.domain.lifecycle import Status
-
-#: Minor units of ISO 4217 currencies that do not have two.
-NO_MINOR_UNITS = frozenset(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ]
-)
-THREE_DIGITS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+from ledger_service.domain.units import money
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +56,6 @@ class Purchase:
     def total(self) -> Decimal:
         """Return what the supplier is to be paid: the sum of the lines."""
         return sum((line.amount for line in self.lines), money(0, self.currency))
-
-
-def money(minor: int, currency: str) -> Decimal:
-    """Return the amount in the currency's main unit, exact."""
-    digits = 0 if currency in NO_MINOR_UNITS else 3 if currency in THREE_DIGITS else 2
-    return Decimal(minor).scaleb(-digits)
 
 
 def number_of(order: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json as json_library
 from pathlib import Path
@@ -14,15 +13,15 @@ from cyclopts import App
 from ledger_service import settings as config
 from ledger_service.chain import binding
 from ledger_service.chain.client import ChainLedger
+from ledger_service.commands import order_view as view
 from ledger_service.commands.given import existing_store, order_of, require_database
 from ledger_service.commands.keys import Keystore, Place
 from ledger_service.commands.services import Config
-from ledger_service.commands.show import Json, as_json, short, table
+from ledger_service.commands.show import Json, as_json
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Cancel, Complete, Escalate
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.order import Content, order_id
-from ledger_service.services.deliveries import approvals
 from ledger_service.services.track import OrderView, Track
 from ledger_service.wiring.service import open_service
 
@@ -46,50 +45,28 @@ def list_(
     """List orders, the newest first; `--status Validated` for those alone."""
     wanted = _status(status)
     orders = uvloop.run(_list(config.load(config_file), wanted, limit))
-    found = [
-        {
-            "order": order.id.hex(),
-            "asset": order.asset,
-            "status": order.status.title,
-            "reason": order.reason,
-            "block": order.block,
-            "cost": order.content.cost,
-        }
-        for order in orders
-    ]
+    found = [view.summary(order) for order in orders]
     if json:
         as_json(found)
-        return
-    names = ("order", "asset", "status", "reason", "block", "cost")
-    table("Orders", names, [[row[name] or "" for name in names] for row in found])
+    else:
+        view.print_list(found)
 
 
 @app.command
 def show(order: str, config_file: Config = None, *, json: Json = False) -> None:
     """Show an order: document, approvals, facts of the chain, deliveries."""
-    view = uvloop.run(_view(config.load(config_file), order_of(order)))
-    found = _describe(view)
+    found = view.whole(uvloop.run(_view(config.load(config_file), order_of(order))))
     if json:
         as_json(found)
-        return
-    document = found["document"]
-    print(f"order     {found['order']}\nstatus    {found['status']} {found['reason']}")
-    print(f"asset     {found['asset']}  {document['failureMode']}: {document['title']}")
-    amount, currency = document["cost"]["amount"], document["cost"]["currency"]
-    print(f"cost      {amount} {currency} (minor units), deadline {document['deadline']}")
-    rows = [[f["block"], f["kind"], short(f["transaction"])] for f in found["facts"]]
-    table("On chain", ("block", "event", "transaction"), rows)
-    rows = [[a["organisation"], a["class"] or "", a["score"] or ""] for a in found["approvals"]]
-    table("Approvals", ("organisation", "class", "score"), rows)
-    rows = [[d["destination"], d["kind"], d["state"], d["reference"]] for d in found["deliveries"]]
-    table("Deliveries", ("destination", "kind", "state", "reference"), rows)
+    else:
+        view.print_order(found)
 
 
 @app.command
 def export(order: str, file: Path, config_file: Config = None) -> None:
     """Write an order's content to a file, for `cancel`, `emergency` and `complete` elsewhere."""
-    view = uvloop.run(_view(config.load(config_file), order_of(order)))
-    text = json_library.dumps(view.order.content.as_json(), indent=2)
+    found = uvloop.run(_view(config.load(config_file), order_of(order)))
+    text = json_library.dumps(found.order.content.as_json(), indent=2)
     file.write_text(text + "\n", encoding="utf-8")
     print(f"written to {file}")
 
@@ -210,38 +187,6 @@ async def _withdraw(settings: config.Settings, order: ids.OrderId) -> None:
     require_database(settings)
     async with open_service(settings) as service:
         await service.close.withdraw(order)
-
-
-def _describe(view: OrderView) -> dict[str, Any]:
-    order = view.order
-    return {
-        "order": order.id.hex(),
-        "asset": order.asset,
-        "status": order.status.title,
-        "reason": order.reason,
-        "content": order.content.as_json(),
-        "document": json_library.loads(order.document),
-        "documentBytes": base64.b64encode(order.document).decode(),
-        "approvals": approvals(view.facts, view.results),
-        "facts": [
-            {
-                "block": fact.place.block,
-                "kind": type(fact.event).__name__,
-                "transaction": fact.place.transaction.hex(),
-            }
-            for fact in view.facts
-        ],
-        "deliveries": [
-            {
-                "destination": item.destination,
-                "kind": item.kind,
-                "state": item.state.value,
-                "reference": item.reference,
-            }
-            for item in view.deliveries
-        ],
-        "proofBlocks": [proof.block for proof in view.proofs],
-    }
 
 
 def _content(file: Path) -> Content:

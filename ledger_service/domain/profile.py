@@ -74,6 +74,11 @@ def quantity(score: int) -> Quantity:
     return Quantity(score, EXPONENT, UNIT)
 
 
+def points(score: int) -> str:
+    """Write a quantised score as people read it: 6.44914."""
+    return f"{quantity(score).decimal():f}"
+
+
 def of_quantity(claimed: Quantity) -> int:
     """Read a statement's score or threshold. Raise UnknownField for another scale or unit."""
     in_range = 0 <= claimed.value <= SCALE * MAX_SCORE

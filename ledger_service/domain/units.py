@@ -1,4 +1,4 @@
-"""Numbers that may be hashed: scaled integers with a unit. Times are whole seconds, UTC."""
+"""Numbers that may be hashed: scaled integers with a unit, money. Times are whole seconds, UTC."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from typing import Any
 from ledger_service.domain import errors
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+#: Currencies of ISO 4217 whose minor unit is not a hundredth.
+_WHOLE = frozenset(
+    [
+        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
+        *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+    ]
+)
+_THOUSANDTHS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,17 @@ class Quantity:
     def from_json(cls, fields: dict[str, Any]) -> Quantity:
         """Read the JSON form, already checked by the schema."""
         return cls(fields["value"], fields["exponent"], fields["unit"])
+
+
+def money(minor: int, currency: str) -> Decimal:
+    """Return the amount in the currency's main unit, exact."""
+    digits = 0 if currency in _WHOLE else 3 if currency in _THOUSANDTHS else 2
+    return Decimal(minor).scaleb(-digits)
+
+
+def amount(minor: int, currency: str) -> str:
+    """Write an amount as people read it: `1106.00 EUR`."""
+    return f"{money(minor, currency):f} {currency}"
 
 
 def parse_time(text: str) -> datetime:

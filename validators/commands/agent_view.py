@@ -15,7 +15,7 @@ from typing import Any
 from ledger_service.domain import ids, profile
 from ledger_service.domain.lifecycle import Outcome
 from ledger_service.domain.result import Reason
-from ledger_service.domain.units import format_time
+from ledger_service.domain.units import amount, format_time
 from validators.journal.memory import Memory
 from validators.rules.case import Case
 
@@ -37,18 +37,19 @@ def case(found: Case) -> dict[str, Any]:
         "failure mode": claim.failure_mode,
         "our diagnosis": found.diagnosis,
         "window": f"{format_time(claim.window.start)} to {format_time(claim.window.end)}",
-        "score claimed": str(profile.quantity(found.claimed).decimal()),
-        "score recomputed": str(profile.quantity(found.recomputed).decimal()),
+        "score claimed": profile.points(found.claimed),
+        "score recomputed": profile.points(found.recomputed),
         "threshold": str(claim.threshold.decimal()),
         "class": found.agreement.value,
         "work": document.title,
         "tasks": [f"{task.description} ({task.minutes} min)" for task in document.tasks],
         "parts": [
-            f"{part.quantity} {part.unit} {part.number} {part.description} at {part.unit_price}"
+            f"{part.quantity} {part.unit} {part.number} {part.description} at "
+            f"{amount(part.unit_price, document.cost.currency)}"
             for part in document.parts
         ],
         "supplier": f"{document.supplier.id} {document.supplier.name}",
-        "cost": f"{content.cost} {document.cost.currency} (minor units)",
+        "cost": {"amount": content.cost, "currency": document.cost.currency},
         "deadline": format_time(datetime.fromtimestamp(content.deadline, UTC)),
         "attempt": content.attempt,
         "evidence": content.evidence.hex(),
@@ -86,6 +87,8 @@ def fields(values: Mapping[str, Any], *, as_json: bool, indent: str = "") -> Non
         return
     for name, value in values.items():
         match value:
+            case {"amount": int(minor), "currency": str(currency)}:
+                print(f"{indent}{name:{WIDTH}} {plain(amount(minor, currency))}")
             case dict():
                 print(f"{indent}{name}")
                 fields(value, as_json=False, indent=indent + "  ")
@@ -93,6 +96,10 @@ def fields(values: Mapping[str, Any], *, as_json: bool, indent: str = "") -> Non
                 print(f"{indent}{name:{WIDTH}} {'' if value else '-'}")
                 for item in value:
                     print(f"{indent}  - {plain(item)}")
+            case int() if name == "score":
+                print(f"{indent}{name:{WIDTH}} {profile.points(value)}")
+            case int() if name == "cost":  # a content's, which knows no currency
+                print(f"{indent}{name:{WIDTH}} {value} (minor units)")
             case _:
                 print(f"{indent}{name:{WIDTH}} {plain(value)}")
 
@@ -126,7 +133,7 @@ def pending(memory: Memory, *, as_json: bool) -> None:
         print(
             plain(
                 f"{entry['order']}  {entry['asset']}  {entry['failureMode']}  "
-                f"{entry['cost']} {entry['currency']}  until {entry['deadline']}"
+                f"{amount(entry['cost'], entry['currency'])}  until {entry['deadline']}"
             )
         )
         print(plain(f"    since {entry['at']}: {entry['why']}"))

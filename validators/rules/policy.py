@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ledger_service.domain.profile import Agreement
+from ledger_service.domain.profile import Agreement, points
 from ledger_service.domain.result import Reason
+from ledger_service.domain.units import amount, money
 from validators.journal.memory import Memory
 from validators.rules.case import Ask, Case, Refusal, Refused, Stated
 
@@ -56,7 +57,8 @@ def score_is_reproduced(case: Case, _: Policy, __: Memory) -> Ruling:
     """Refuse a claim that the detector, run again here, does not bear out."""
     if case.agreement is Agreement.CONFLICT:
         return Refusal(
-            Reason.SCORE_CONFLICT, f"claimed {case.claimed}, recomputed {case.recomputed}"
+            Reason.SCORE_CONFLICT,
+            f"claimed {points(case.claimed)}, recomputed {points(case.recomputed)}",
         )
     return PASS
 
@@ -72,7 +74,8 @@ def score_alarms(case: Case, _: Policy, __: Memory) -> Ruling:
     """Refuse where the detector does not alarm; at the threshold either side is right."""
     threshold = case.claim.threshold.value
     if case.recomputed <= threshold and case.agreement is not Agreement.BORDERLINE:
-        return Refusal(Reason.BELOW_THRESHOLD, f"{case.recomputed}, threshold {threshold}")
+        text = f"{points(case.recomputed)}, threshold {points(threshold)}"
+        return Refusal(Reason.BELOW_THRESHOLD, text)
     return PASS
 
 
@@ -101,7 +104,9 @@ def cost_is_the_documents(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Refuse where content, document and the sum of its lines differ, or the currency is another."""
     document = case.document
     if not case.content.cost == document.cost.amount == document.sum:
-        found = f"order {case.content.cost}, document {document.cost.amount}, lines {document.sum}"
+        sums = (case.content.cost, document.cost.amount, document.sum)
+        order, whole, lines = (amount(minor, document.cost.currency) for minor in sums)
+        found = f"order {order}, document {whole}, lines {lines}"
         return Refusal(Reason.COST_DIFFERS, found)
     if document.cost.currency != policy.currency:
         return Refusal(Reason.COST_DIFFERS, f"{document.cost.currency}, not {policy.currency}")
@@ -111,7 +116,8 @@ def cost_is_the_documents(case: Stated, policy: Policy, _: Memory) -> Ruling:
 def cost_is_within_limit(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Refuse what is dearer than the organisation ever approves."""
     if case.content.cost > policy.cost_limit:
-        return Refusal(Reason.COST_OVER_LIMIT, f"{case.content.cost}, limit {policy.cost_limit}")
+        cost, limit = amount(case.content.cost, policy.currency), policy.cost_limit
+        return Refusal(Reason.COST_OVER_LIMIT, f"{cost}, limit {money(limit, policy.currency):f}")
     return PASS
 
 
@@ -162,7 +168,8 @@ def diagnosis_is_shared(case: Case, _: Policy, __: Memory) -> Ruling:
 def person_decides_above(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Ask a person about dear orders."""
     if case.content.cost > policy.person_above:
-        return Ask(f"it costs {case.content.cost}, more than {policy.person_above}")
+        cost, limit = amount(case.content.cost, policy.currency), policy.person_above
+        return Ask(f"it costs {cost}, more than {money(limit, policy.currency):f}")
     return PASS
 
 

@@ -48,7 +48,7 @@ def test_a_person_sees_approves_and_refuses_while_the_agent_runs(plant: Plant) -
 
     pending = call("pending")
     assert yes.order.hex() in pending.stdout
-    assert "more than 0" in pending.stdout
+    assert "more than 0.00" in pending.stdout
     shown = json.loads(call("show", yes.order.hex()[:12], "--json").stdout)
     review = shown["review"]
     assert review["score recomputed"] == review["score claimed"]

@@ -68,3 +68,16 @@ def test_a_detector_that_is_not_there_does_not_pass_for_an_alarm(tmp_path: Path)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "none" in done.stderr
+
+
+def test_a_person_reads_a_score_and_no_scaled_integer(tmp_path: Path) -> None:
+    (tmp_path / "samples.csv").write_bytes(recording(4, "cooling-loss"))
+    samples = tmp_path / "samples.csv"
+    shown = dict(
+        line.split(maxsplit=1) for line in mol("detector", "score", samples).stdout.splitlines()
+    )
+    found = json.loads(mol("detector", "score", samples, "--json").stdout)
+
+    assert shown["score"] == f"{found['quantised'] / 100_000:.5f}"
+    assert shown["threshold"] == f"{found['threshold'] / 100_000:.5f}"
+    assert (shown["alarms"], "quantised" in shown) == ("yes", False)

@@ -9,9 +9,10 @@ import pytest
 from lxml import etree
 
 from integrations.erp import mapping
-from integrations.erp.purchase import money, number_of, purchase_of
+from integrations.erp.purchase import number_of, purchase_of
 from ledger_service.domain import errors
 from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.units import amount, money
 from tests.peers.deliveries import told
 
 NAMES = {"cbc": mapping.CBC, "cac": mapping.CAC}
@@ -36,6 +37,7 @@ def test_money_is_exact_in_each_currency_s_own_digits(
     minor: int, currency: str, expected: str
 ) -> None:
     assert f"{money(minor, currency):f}" == expected
+    assert amount(minor, currency) == f"{expected} {currency}"
 
 
 def test_the_total_is_the_sum_of_the_lines_and_leaves_labour_out() -> None:

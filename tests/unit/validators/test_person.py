@@ -26,7 +26,7 @@ async def test_a_dear_order_waits_and_nothing_is_signed(us: Running, item: Annou
     assert us.verdict(item) == ("nothing", "")
     assert us.wire.sent == []
     entry = us.memory.pending[item.order]
-    assert "more than 5000000" in entry["why"]
+    assert "it costs 60178.00 EUR, more than 50000.00" in entry["why"]
     assert (entry["cost"], entry["currency"]) == (6_017_800, "EUR")
 
 

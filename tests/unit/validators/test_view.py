@@ -38,9 +38,37 @@ async def test_a_person_sees_all_that_is_signed(
     shown = json.loads(capsys.readouterr().out)
 
     assert shown["score claimed"] == shown["score recomputed"]
-    assert shown["cost"] == "6017800 EUR (minor units)"
+    assert shown["cost"] == {"amount": 6_017_800, "currency": "EUR"}
     assert shown["order digest"] == item.content.order_digest.hex()
-    assert shown["parts"] == ["2 C62 DRL-12 Drill 12 mm at 8900"]
+    assert shown["parts"] == ["2 C62 DRL-12 Drill 12 mm at 89.00 EUR"]
+    view.fields(view.case(review.case), as_json=False)
+    assert f"{'cost':18} 60178.00 EUR\n" in capsys.readouterr().out
+
+
+async def test_what_waits_is_listed_with_money_as_people_write_it(
+    world: World, us: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await us.agent.consider(world.order(plan=DEAR))
+    capsys.readouterr()
+    view.pending(us.memory, as_json=False)
+    shown = capsys.readouterr().out
+    view.pending(us.memory, as_json=True)
+
+    assert "  60178.00 EUR  until" in shown
+    assert "it costs 60178.00 EUR, more than 50000.00" in shown
+    assert json.loads(capsys.readouterr().out)[0]["cost"] == 6_017_800
+
+
+def test_scores_and_costs_of_a_record_are_told_in_their_units(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view.fields({"score": 644_914, "content": {"cost": 110_600}}, as_json=False)
+
+    assert capsys.readouterr().out.split("\n")[:3] == [
+        f"{'score':18} 6.44914",
+        "content",
+        f"  {'cost':18} 110600 (minor units)",
+    ]
 
 
 async def test_the_status_counts_what_was_said_and_what_waits(

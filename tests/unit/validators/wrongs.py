@@ -289,7 +289,7 @@ def the_score_is_planted(world: World) -> Announced:
     return world.order(replace(claim, score=profile.quantity(claim.score.value + 500)))
 
 
-@wrong(Reason.SCORE_CONFLICT, "claimed 150000")
+@wrong(Reason.SCORE_CONFLICT, "claimed 1.50000")
 def an_alarm_is_planted_on_nominal_samples(world: World) -> Announced:
     return world.order(
         world.claim(fault=None, score=profile.quantity(150_000), failure_mode="dull-tool")
@@ -313,7 +313,7 @@ def a_measurement_is_in_another_unit(world: World) -> Announced:
     return world.order(replace(claim, features=features))
 
 
-@wrong(Reason.BELOW_THRESHOLD, "threshold 100000")
+@wrong(Reason.BELOW_THRESHOLD, "threshold 1.00000")
 def the_detector_does_not_alarm(world: World) -> Announced:
     return world.order(world.claim(fault=None, failure_mode="dull-tool"))
 
@@ -345,12 +345,12 @@ def the_period_is_not_the_detectors(world: World) -> Announced:
     return world.order(replace(claim, window=replace(claim.window, period_seconds=30)))
 
 
-@wrong(Reason.COST_DIFFERS, "order 23799, document 23800")
+@wrong(Reason.COST_DIFFERS, "order 237.99 EUR, document 238.00 EUR")
 def the_order_costs_less_than_its_document(world: World) -> Announced:
     return world.order(cost=PLAN.cost - 1)
 
 
-@wrong(Reason.COST_DIFFERS, "lines 23801")
+@wrong(Reason.COST_DIFFERS, "lines 238.01 EUR")
 def the_documents_lines_come_to_more_than_its_sum(world: World) -> Announced:
     return other_document(world, labourCost=PLAN.labour_cost + 1)
 
@@ -360,7 +360,7 @@ def the_currency_is_another(world: World) -> Announced:
     return world.order(currency="JPY")
 
 
-@wrong(Reason.COST_OVER_LIMIT, "limit 10000000")
+@wrong(Reason.COST_OVER_LIMIT, "limit 100000.00")
 def it_costs_more_than_we_ever_approve(world: World) -> Announced:
     return world.order(plan=PLAN.model_copy(update={"labour_cost": 10_000_000}))
 
