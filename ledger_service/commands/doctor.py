@@ -58,9 +58,15 @@ def run(config_file: Config = None, *, json: Json = False) -> int:
     else:
         console = Console()
         for item in findings:
-            console.print(f"{MARKS[item.ok]} {item.name:12} {escape(item.text)}", highlight=False)
+            console.print(
+                f"{MARKS[item.ok]} {item.name:12} {escape(item.text)}",
+                highlight=False,
+                soft_wrap=True,
+            )
             if item.todo:
-                console.print(f"       {'':12} -> {escape(item.todo)}", highlight=False)
+                console.print(
+                    f"       {'':12} -> {escape(item.todo)}", highlight=False, soft_wrap=True
+                )
     return 1 if any(item.ok is False for item in findings) else 0
 
 
