@@ -136,6 +136,9 @@ class OrderRows(Protocol):
     async def of_dataset(self, root: ids.DatasetRoot) -> Sequence[Order]:
         """Return all orders that this dataset belongs to."""
 
+    async def beginning(self, digits: str) -> Sequence[Order]:
+        """Return two of the orders whose id begins with these hex digits; fewer if there are."""
+
     async def list(
         self, *, limit: int, status: Status | None = None, asset: str | None = None
     ) -> Sequence[Order]:

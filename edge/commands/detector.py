@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json as json_library
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -54,8 +55,7 @@ def show(folder: Path | None = None, *, copy_to: Path | None = None, json: Json 
     if json:
         print(json_library.dumps(fields, indent=2))
         return
-    for name, value in fields.items():
-        print(f"{name:14} {value}")
+    _print_card(fields)
 
 
 @app.command
@@ -139,6 +139,20 @@ def promote(*_: Anything) -> int:
 def register(*_: Anything) -> int:
     """Register a detector: a later capability; `mol motion propose AddDetector` does it by hand."""
     return _later("register")
+
+
+def _print_card(fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        match value:
+            case dict():
+                print(name)
+                _print_card({f"  {inner}": item for inner, item in value.items()})
+            case list() | tuple():
+                print(f"{name:16} {', '.join(map(str, value))}")
+            case int() if name == "threshold":
+                print(f"{name:16} {profile.points(value)}")
+            case _:
+                print(f"{name:16} {value}")
 
 
 def _read(file: Path) -> bytes:

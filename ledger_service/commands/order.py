@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json as json_library
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import uvloop
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ledger_service import settings as config
 from ledger_service.chain import binding
 from ledger_service.chain.client import ChainLedger
 from ledger_service.commands import order_view as view
-from ledger_service.commands.given import existing_store, order_of, require_database
+from ledger_service.commands.given import digits_of, existing_store, find_order
 from ledger_service.commands.keys import Keystore, Place
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json
@@ -25,6 +25,7 @@ from ledger_service.domain.order import Content, order_id
 from ledger_service.services.track import OrderView, Track
 from ledger_service.wiring.service import open_service
 
+Id = Annotated[str, Parameter(help="The order's id, or its first digits if they are enough.")]
 OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
 
 app = App(
@@ -42,7 +43,10 @@ app = App(
 def list_(
     config_file: Config = None, *, status: str | None = None, limit: int = 50, json: Json = False
 ) -> None:
-    """List orders, the newest first; `--status Validated` for those alone."""
+    """List orders, the newest first; `--status Validated` for those alone.
+
+    Ids are shown by their first digits, which the other commands take; `--json` has them whole.
+    """
     wanted = _status(status)
     orders = uvloop.run(_list(config.load(config_file), wanted, limit))
     found = [view.summary(order) for order in orders]
@@ -53,9 +57,9 @@ def list_(
 
 
 @app.command
-def show(order: str, config_file: Config = None, *, json: Json = False) -> None:
+def show(order: Id, config_file: Config = None, *, json: Json = False) -> None:
     """Show an order: document, approvals, facts of the chain, deliveries."""
-    found = view.whole(uvloop.run(_view(config.load(config_file), order_of(order))))
+    found = view.whole(uvloop.run(_view(config.load(config_file), digits_of(order))))
     if json:
         as_json(found)
     else:
@@ -63,18 +67,18 @@ def show(order: str, config_file: Config = None, *, json: Json = False) -> None:
 
 
 @app.command
-def export(order: str, file: Path, config_file: Config = None) -> None:
+def export(order: Id, file: Path, config_file: Config = None) -> None:
     """Write an order's content to a file, for `cancel`, `emergency` and `complete` elsewhere."""
-    found = uvloop.run(_view(config.load(config_file), order_of(order)))
+    found = uvloop.run(_view(config.load(config_file), digits_of(order)))
     text = json_library.dumps(found.order.content.as_json(), indent=2)
     file.write_text(text + "\n", encoding="utf-8")
     print(f"written to {file}")
 
 
 @app.command
-def withdraw(order: str, config_file: Config = None) -> None:
+def withdraw(order: Id, config_file: Config = None) -> None:
     """Take an open order back, with the builder's key of mol.toml."""
-    uvloop.run(_withdraw(config.load(config_file), order_of(order)))
+    uvloop.run(_withdraw(config.load(config_file), digits_of(order)))
     print("sent; `mol order show` says when it is final")
 
 
@@ -178,13 +182,14 @@ async def _list(settings: config.Settings, status: Status | None, limit: int) ->
         return list(await Track(store).orders(limit=limit, status=status))
 
 
-async def _view(settings: config.Settings, order: ids.OrderId) -> OrderView:
+async def _view(settings: config.Settings, digits: str) -> OrderView:
     async with existing_store(settings) as store:
-        return await Track(store).order(order)
+        return await Track(store).order(await find_order(store, digits))
 
 
-async def _withdraw(settings: config.Settings, order: ids.OrderId) -> None:
-    require_database(settings)
+async def _withdraw(settings: config.Settings, digits: str) -> None:
+    async with existing_store(settings) as store:
+        order = await find_order(store, digits)
     async with open_service(settings) as service:
         await service.close.withdraw(order)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger_service.commands.show import short, table
+from ledger_service.commands.show import SHORT, table
 from ledger_service.domain.profile import points
 from ledger_service.domain.records import Order
 from ledger_service.domain.units import amount
 from ledger_service.services.deliveries import approvals
 from ledger_service.services.track import OrderView
+
+ID_DIGITS = 64
 
 
 def summary(order: Order) -> dict[str, Any]:
@@ -31,8 +33,12 @@ def summary(order: Order) -> dict[str, Any]:
 def print_list(found: Sequence[dict[str, Any]]) -> None:
     """Print orders as a table."""
     names = ("order", "asset", "status", "reason", "block", "cost")
-    told = [{**row, "cost": amount(row["cost"], row["currency"])} for row in found]
-    table("Orders", names, [[row[name] or "" for name in names] for row in told])
+    digits = _enough([row["order"] for row in found])
+    told = [
+        {**row, "order": row["order"][:digits], "cost": amount(row["cost"], row["currency"])}
+        for row in found
+    ]
+    table("Orders", names, [[row[name] or "" for name in names] for row in told], whole=("order",))
 
 
 def whole(view: OrderView) -> dict[str, Any]:
@@ -75,12 +81,29 @@ def print_order(found: dict[str, Any]) -> None:
     print(f"order     {found['order']}\nstatus    {found['status']} {found['reason']}".rstrip())
     print(f"asset     {found['asset']}  {document['failureMode']}: {document['title']}")
     print(f"cost      {cost}, deadline {document['deadline']}")
-    rows = [[f["block"], f["kind"], short(f["transaction"])] for f in found["facts"]]
-    table("On chain", ("block", "event", "transaction"), rows)
+    print("On chain: block, event, transaction")
+    for fact in found["facts"]:  # no table: the hashes are to be copied, however wide the terminal
+        print(f"{fact['block']:>8}  {fact['kind']:17}  0x{fact['transaction']}")
     rows = [[a["organisation"], a["class"] or "", _score(a["score"])] for a in found["approvals"]]
     table("Approvals", ("organisation", "class", "score"), rows)
-    rows = [[d["destination"], d["kind"], d["state"], d["reference"]] for d in found["deliveries"]]
+    rows = [
+        [d["destination"], d["kind"], d["state"], _pairs(d["reference"])]
+        for d in found["deliveries"]
+    ]
     table("Deliveries", ("destination", "kind", "state", "reference"), rows)
+
+
+def _enough(whole: Sequence[str]) -> int:
+    """Return how many digits tell these ids apart; twelve at the least."""
+    return next(
+        (n for n in range(SHORT, ID_DIGITS) if len({text[:n] for text in whole}) == len(whole)),
+        ID_DIGITS,
+    )
+
+
+def _pairs(reference: Mapping[str, object] | None) -> str:
+    """Return a destination's reference as names and values."""
+    return ", ".join(f"{name} {value}" for name, value in (reference or {}).items())
 
 
 def _score(score: int | None) -> str:

@@ -30,15 +30,24 @@ def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as a table; a line that says so if there are none."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    whole: Sequence[str] = (),
+) -> None:
+    """Print rows as a table; a line that says so if there are none.
+
+    `whole`: columns that are to be copied, so never folded over lines.
+    """
     console = Console()
     if not rows:
         console.print(f"{title}: none")
         return
     drawn = Table(title=title, title_justify="left")
     for column in columns:
-        drawn.add_column(column, overflow="fold")
+        drawn.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     console.print(drawn)

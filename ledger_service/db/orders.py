@@ -69,6 +69,13 @@ class SqlOrders:
         """Return all orders of a dataset."""
         return await self._all(maintenance_order.c.dataset_root == root)
 
+    async def beginning(self, digits: str) -> Sequence[Order]:
+        """Return two of those whose id begins so; fewer if there are."""
+        table = maintenance_order
+        least, most = (bytes.fromhex(digits.ljust(64, digit)) for digit in "0f")
+        query = select(table).where(table.c.id.between(least, most)).limit(2)
+        return [_read(row) for row in await self._connection.execute(query)]
+
     async def list(
         self, *, limit: int, status: Status | None = None, asset: str | None = None
     ) -> Sequence[Order]:

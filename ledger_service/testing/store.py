@@ -207,6 +207,10 @@ class MemoryOrders:
         """Return all orders of a dataset."""
         return [o for o in self._state.orders.values() if o.content.dataset_root == root]
 
+    async def beginning(self, digits: str) -> Sequence[Order]:
+        """Return two of those whose id begins so; fewer if there are."""
+        return [o for o in self._state.orders.values() if o.id.hex().startswith(digits)][:2]
+
     async def list(
         self, *, limit: int, status: Status | None = None, asset: str | None = None
     ) -> Sequence[Order]:

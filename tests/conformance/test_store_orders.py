@@ -79,6 +79,22 @@ async def test_orders_are_found_by_evidence_by_dataset_and_by_state(holding: por
         assert [item.id for item in presses] == [make.order(3).id]
 
 
+async def test_an_order_is_found_by_the_first_digits_of_its_id(holding: ports.Store) -> None:
+    orders = [make.order(number) for number in (1, 2, 3)]
+    async with holding.transaction() as rows:
+        for order in orders:
+            await rows.orders.add(order)
+
+    async with holding.reading() as rows:
+        for order in orders:
+            for length in (14, 15, 31, 64):
+                found = await rows.orders.beginning(order.id.hex()[:length])
+                assert [item.id for item in found] == [order.id]
+        shared = orders[0].id.hex()[:11]
+        assert len(await rows.orders.beginning(shared)) == 2
+        assert await rows.orders.beginning("f" + shared) == []
+
+
 async def test_open_orders_are_gone_through_page_by_page(holding: ports.Store) -> None:
     async with holding.transaction() as rows:
         for number in (3, 1, 5, 2, 4):

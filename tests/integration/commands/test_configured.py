@@ -69,7 +69,7 @@ def test_a_database_in_the_environment_is_configuration_enough(
     [
         "order show zz",
         f"order export {'AB' * 32} order.json",
-        "order withdraw 7",
+        "order withdraw 7z",
         "relay replay erp zz",
     ],
 )

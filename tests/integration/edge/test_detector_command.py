@@ -81,3 +81,12 @@ def test_a_person_reads_a_score_and_no_scaled_integer(tmp_path: Path) -> None:
     assert shown["score"] == f"{found['quantised'] / 100_000:.5f}"
     assert shown["threshold"] == f"{found['threshold'] / 100_000:.5f}"
     assert (shown["alarms"], "quantised" in shown) == ("yes", False)
+
+
+def test_a_card_is_shown_as_names_and_values() -> None:
+    shown = mol("detector", "show").stdout
+
+    assert "failureModes     bearing-wear, cooling-loss, dull-tool, spindle-drag\n" in shown
+    assert "input\n  mediaType      text/csv\n" in shown
+    assert "[" not in shown
+    assert "{" not in shown
