@@ -61,7 +61,7 @@ def plain(note: Note) -> str:
         marks = (f"{n}." if section.numbered else "-" for n in range(1, len(section.lines) + 1))
         lines += [f"{mark} {line}" for mark, line in zip(marks, section.lines, strict=True)]
     if note.link:
-        lines += ["", f"The order: {note.link}"]
+        lines += ["", f"The order as data (needs your token): {note.link}"]
     return "\n".join(lines) + "\n"
 
 

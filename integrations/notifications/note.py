@@ -58,12 +58,16 @@ LEADS: Mapping[Status, tuple[str, str]] = {
 }
 #: In these the work is to be done; in the others the reader must not find instructions.
 _WORK = frozenset({Status.VALIDATED, Status.EMERGENCY, Status.RATIFIED})
+#: In these the service takes the report of the end.
+_REPORTED = frozenset({Status.VALIDATED, Status.RATIFIED, Status.CONTESTED})
+#: UCUM codes that people write otherwise; of the others a point is a product.
+_UNITS = {"Cel": "°C"}
 
 
 def note_of(payload: Mapping[str, Any], *, link: str) -> Note:
     """Read a delivery's payload. `link` may hold `{order}`."""
     status = Status[payload["status"].upper()]
-    document = payload["document"]
+    document, where = payload["document"], link.replace("{order}", payload["order"])
     word, lead = LEADS.get(status, (status.title, f"The order is {status.title.lower()} now."))
     deadline = moment(document["deadline"])
     due = f", due {deadline}" if status in _WORK else ""
@@ -73,8 +77,11 @@ def note_of(payload: Mapping[str, Any], *, link: str) -> Note:
         lead=f"{lead} {payload['reason']}".strip(),
         urgent=status in {Status.EMERGENCY, Status.CONTESTED, Status.CANCELLED},
         facts=_facts(payload, document, deadline),
-        sections=_work(document) if status in _WORK else (),
-        link=link.replace("{order}", payload["order"]),
+        sections=[
+            *(_work(document) if status in _WORK else ()),
+            *(_end(where) if where and status in _REPORTED else ()),
+        ],
+        link=where,
     )
 
 
@@ -124,10 +131,29 @@ def _work(document: Mapping[str, Any]) -> list[Section]:
     return [section for section in sections if section.lines]
 
 
+def _end(link: str) -> list[Section]:
+    """Say how the end is reported: the exact call, for whoever holds a technician's token."""
+    call = (
+        'curl -H "Authorization: Bearer $(cat technician.token)" -H "Content-Type: text/plain" '
+        f'--data-binary @report.txt "{link}/close-out?outcome=cured"'
+    )
+    return [
+        Section(
+            "When the work is done",
+            [
+                "Write what was done into a file, here report.txt (any format, up to 256 KiB).",
+                f"Send it, with your token in technician.token: {call}",
+                "Instead of cured say not-cured, false-alarm or not-carried-out where it is so.",
+                "No token yet? It comes from: mol token create --role technician --file technician.token",
+            ],
+        )
+    ]
+
+
 def quantity(fields: Mapping[str, Any]) -> str:
     """Write a scaled integer as people read it."""
     read = Quantity.from_json(dict(fields))
-    unit = "" if read.unit == "1" else f" {read.unit}"
+    unit = "" if read.unit == "1" else f" {_UNITS.get(read.unit, read.unit.replace('.', '·'))}"
     return f"{read.decimal():f}{unit}"
 
 

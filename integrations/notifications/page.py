@@ -61,5 +61,5 @@ def _button(note: Note, colour: str) -> Iterator[str]:
         yield (
             f'<p style="margin:28px 0 4px"><a href="{escape(note.link)}" style="background:{colour};'
             "color:#fff;text-decoration:none;padding:12px 20px;border-radius:6px;font-size:15px;"
-            'display:inline-block">Open the order</a></p>'
+            'display:inline-block">The order as data (needs your token)</a></p>'
         )

@@ -3,10 +3,12 @@ from __future__ import annotations
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from html import unescape
 
 import pytest
 
 from integrations.notifications.message import compose
+from integrations.notifications.note import quantity
 from ledger_service.domain import errors
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.records import Delivery
@@ -41,7 +43,7 @@ def test_the_note_says_what_why_where_how_safely_with_what_and_until_when() -> N
         "Change the drill and re-measure the tool",
         "dull tool",
         "1.234, threshold 0.900",
-        "drill temperature: 61.250 Cel",
+        "drill temperature: 61.250 °C",
         "1/robot-7 (robot)",
         "1. Hold the spindle with the setup key\n2. Close the air valve",
         "3 x DRL-12: Drill Ø 12 mm",
@@ -75,6 +77,35 @@ def test_a_repeat_is_the_same_bytes_and_another_fact_another_message() -> None:
         for order in (1, 2)
     }
     assert len(ids) == 4
+
+
+@pytest.mark.parametrize("status", [Status.VALIDATED, Status.RATIFIED, Status.CONTESTED])
+def test_who_has_done_the_work_reads_the_call_that_reports_it(status: Status) -> None:
+    delivery = told("notifications", status)
+    message = written(delivery)
+    call = (
+        'curl -H "Authorization: Bearer $(cat technician.token)" -H "Content-Type: text/plain"'
+        " --data-binary @report.txt"
+        f' "https://ledger.plant.example/orders/{delivery.key}/close-out?outcome=cured"'
+    )
+
+    body = text(message, "plain")
+    assert "When the work is done" in body
+    assert call in body
+    assert "not-cured, false-alarm or not-carried-out" in body
+    assert call in unescape(text(message, "html"))
+
+
+@pytest.mark.parametrize("status", [Status.EMERGENCY, Status.CANCELLED])
+def test_an_end_that_the_service_would_not_take_is_not_asked_for(status: Status) -> None:
+    assert "close-out" not in text(written(told("notifications", status)), "plain")
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown"), [("Cel", "1.5 °C"), ("N.cm", "1.5 N·cm"), ("rpm", "1.5 rpm"), ("1", "1.5")]
+)
+def test_units_are_written_as_people_read_them(unit: str, shown: str) -> None:
+    assert quantity({"value": 15, "exponent": -1, "unit": unit}) == shown
 
 
 def test_an_order_s_notes_are_shown_together() -> None:
