@@ -118,6 +118,7 @@ def pack(
     end:
         End of the window; default: now.
     """
+    _check_asset(asset)
     device, model = Device(key), load(detector or robot.shipped())
     subject = Subject(asset, model, input, end or datetime.now(UTC))
     try:
@@ -129,7 +130,8 @@ def pack(
         print(json_library.dumps(found, indent=2))
         return
     for name, value in found.items():
-        print(f"{name:12} {value}")
+        if value is not None:
+            print(f"{name:12} {value}")
     if claim.score.value <= claim.threshold.value:
         print("note: the score does not exceed the threshold; the service will not take it")
 
@@ -163,6 +165,14 @@ def show(evidence: str, *, remote: Remote = HERE, json: Json = False) -> None:
 def watch(evidence: str, *, remote: Remote = HERE) -> int:
     """Follow evidence until its order has settled; exit 1 unless it was validated."""
     return asyncio.run(_watch(remote.open(), evidence))
+
+
+def _check_asset(asset: str) -> None:
+    """Raise ConfigError, before anything is hashed, for what is no machine's name."""
+    try:
+        ids.asset_id(asset)
+    except errors.UnknownField as exc:
+        raise errors.ConfigError(f"Wrong use of --asset. {exc.detail}", **exc.fields) from exc
 
 
 def _pack(
@@ -214,7 +224,8 @@ def _describe(claim: statement.Statement, evidence: str) -> dict[str, Any]:
         "datasetRoot": claim.dataset_root.hex(),
         "asset": claim.asset,
         "detector": claim.detector.hex(),
-        "failureMode": claim.failure_mode,
+        # Of a machine that is well the statement's word is only the largest share of nothing.
+        "failureMode": claim.failure_mode if claim.score.value > claim.threshold.value else None,
         "score": str(claim.score.decimal()),
         "threshold": str(claim.threshold.decimal()),
         "files": len(claim.entries),

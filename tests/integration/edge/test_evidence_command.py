@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 
+from edge.detectors.quality import recording
 from tests.integration.edge.plant import Edge, mol
 
 LARGE = 96 * 1024 * 1024
@@ -126,6 +127,27 @@ def test_what_cannot_be_packed_is_refused_by_name_and_takes_no_number(
     assert not (edge.root / "e.evidence.part").exists()
     taken = (edge.root / "robot.pem.state.json").exists()
     assert taken is (spoil == "unreadable" and os.geteuid() == 0)
+
+
+def test_a_name_that_is_no_machine_s_is_wrong_use_before_anything_else_is_looked_at(
+    edge: Edge,
+) -> None:
+    (edge.root / "robot.pem").unlink()
+    options = ("--key", edge.root / "robot.pem", "-o", edge.root / "e.evidence")
+    done = mol("evidence", "pack", edge.root / "nowhere", "--asset", "robot-7", *options)
+
+    assert done.returncode == 2
+    assert "Expected <host>/<name>, as in 1/robot-7. (found 'robot-7')" in done.stderr
+
+
+def test_of_a_machine_that_is_well_no_failure_is_named(edge: Edge) -> None:
+    (edge.root / "data" / "samples.csv").write_bytes(recording(1, None))
+    done = edge.pack()
+
+    assert done.returncode == 0
+    assert "failureMode" not in done.stdout
+    assert "the score does not exceed the threshold" in done.stdout
+    assert edge.packed()["failureMode"] is None
 
 
 def test_what_the_service_refuses_is_said_with_its_code(edge: Edge) -> None:
