@@ -211,9 +211,10 @@ async def _watch(service: sending.Service, evidence: str) -> int:
                 line = (hop["name"], hop["detail"])
                 if line not in seen:
                     seen.add(line)
-                    print(f"{hop['at'][11:23]}  {hop['name']:28} {hop['detail']}", flush=True)
+                    text = f"{hop['at'][11:23]}  {hop['name']:28} {hop['detail']}"
+                    print(text.rstrip(), flush=True)
             if found["state"] in ENDS:
-                print(found["state"], found["reason"])
+                print(f"{found['state']} {found['reason']}".rstrip())
                 return 0 if found["state"] in {"Validated", "Completed"} else 1
             await asyncio.sleep(POLL_SECONDS)
 
@@ -237,9 +238,8 @@ def _describe(claim: statement.Statement, evidence: str) -> dict[str, Any]:
 
 def _print_journey(found: dict[str, Any]) -> None:
     console = Console()
-    console.print(
-        f"[bold]{found['asset']}[/] {found['failureMode']}: {found['state']} {found['reason']}"
-    )
+    line = f"{found['asset']} {found['failureMode']}: {found['state']} {found['reason']}"
+    console.print(line.rstrip(), markup=False)
     table = Table("time", "hop", "tries", "detail")
     for hop in found["hops"]:
         table.add_row(hop["at"][11:23], hop["name"], str(hop["tries"]), hop["detail"])
@@ -253,12 +253,14 @@ def _tell(line: str) -> None:
 
 
 def _bar() -> Progress:
-    """Return a progress bar on standard error, so that output can be piped."""
+    """Return a progress bar on standard error, so that output can be piped; none if nobody looks."""
+    console = Console(stderr=True)
     return Progress(
         "{task.description}",
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,  # into a file it would write empty lines
     )

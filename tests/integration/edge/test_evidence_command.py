@@ -80,6 +80,20 @@ def test_a_service_that_is_away_is_waited_for(edge: Edge) -> None:
     assert f"no answer at http://127.0.0.1:{edge.port}, trying again in 0.5 s (safe" in done.stderr
 
 
+def test_no_line_is_empty_and_none_ends_in_blanks(edge: Edge) -> None:
+    edge.serve()
+    packed = edge.pack()
+    sent = mol("evidence", "send", edge.root / "e.evidence", **edge.remote)
+    evidence = sent.stdout.split()[1]
+    shown = mol("evidence", "show", evidence, **edge.remote)
+
+    for done in (packed, sent, shown):
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.removesuffix("\n").split("\n")
+        assert [line for line in lines if not line or line != line.rstrip()] == []
+        assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
