@@ -71,7 +71,7 @@ async def test_an_organisation_hands_in_its_own_results_alone(api: Api) -> None:
 
     answers = (as_two, mixed, torn, long, nobody, unread)
     assert [(a.status_code, a.json()["code"]) for a in answers] == [
-        (403, "AU02"), (422, "EV02"), (422, "EV08"), (413, "LM01"), (422, "EV02"), (422, "EV02"),
+        (403, "AU02"), (422, "EV02"), (422, "EV08"), (413, "LM01"), (422, "EV24"), (422, "EV02"),
     ]  # fmt: skip
     assert (await api.site.track.order(order.id)).results == []
 
