@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,14 @@ def rpc(url: str, method: str, *params: Any) -> Any:
 
 
 def post(url: str, body: Any) -> Any:
-    """Post JSON; return JSON. `body` may be a batch."""
+    """Post JSON; return JSON. `body` may be a batch. Raise OSError, also for an answer cut off."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310  loopback
-    with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310  loopback
-        return json.load(reply)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310  loopback
+            return json.load(reply)
+    except HTTPException as exc:  # the node died in the middle of its answer
+        raise ConnectionResetError(str(exc)) from exc
 
 
 def ready(path: Path) -> bool:
