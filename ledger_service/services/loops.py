@@ -1,4 +1,4 @@
-"""Running a verb for ever: the only place where any exception is caught."""
+"""Running a verb for ever. Any exception is caught here, and in the relay for one delivery; nowhere else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def forever(
         except errors.LedgerError as exc:
             failures += 1
             log.warning("step failed", loop=name, failures=failures, code=exc.code, why=str(exc))
-        except Exception:
+        except Exception:  # a bug ends the step, with its trace in the log, and not the service
             failures += 1
             log.exception("step failed", loop=name, failures=failures)
         else:

@@ -54,7 +54,7 @@ class Relay:
             await self._block(item, str(exc))
         except (errors.LedgerError, TimeoutError) as exc:
             await self._later(item, str(exc) or "No answer in time.")
-        except Exception as exc:
+        except Exception as exc:  # a bug of an adapter: the row comes back, its neighbours go on
             log.exception("delivery failed", destination=self.name, delivery=item.dedup)
             await self._later(item, repr(exc))
         else:

@@ -144,6 +144,6 @@ class _Server(uvicorn.Server):
 async def _until_told() -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
+        with contextlib.suppress(NotImplementedError):  # Windows' loop has no signal handlers
             asyncio.get_running_loop().add_signal_handler(number, told.set)
     await told.wait()

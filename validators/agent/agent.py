@@ -128,7 +128,7 @@ class Agent:
             self.undecided.put_off(order, content, str(exc), later=exc.later, told=told)
         except errors.LedgerError as exc:
             self.undecided.put_off(order, content, str(exc), later=True, told=told)
-        except Exception:
+        except Exception:  # a bug in judging one order costs its verdict for now, and no other's
             log.exception("a check failed by itself", order=order.hex())
             self.undecided.put_off(order, content, "an error of the agent", later=True, told=told)
         else:

@@ -25,7 +25,7 @@ async def forever(name: str, step: Callable[[], Awaitable[None]], *, period: flo
         except errors.LedgerError as exc:
             failures += 1
             log.warning("step failed", loop=name, failures=failures, code=exc.code, why=str(exc))
-        except Exception:
+        except Exception:  # a bug ends the step, with its trace in the log, and not the agent
             failures += 1
             log.exception("step failed", loop=name, failures=failures)
         jitter = random.uniform(0.5, 1)  # noqa: S311  spreads retries, no secret
