@@ -69,8 +69,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def asked_for(request: pytest.FixtureRequest, parameter: str) -> list[str]:
-    """Return a parameter's values in the tests that were chosen."""
-    specs = [item.callspec for item in request.session.items if hasattr(item, "callspec")]
+    """Return a parameter's values in the tests of this file that were chosen."""
+    here = [item for item in request.session.items if item.path == request.path]
+    specs = [item.callspec for item in here if hasattr(item, "callspec")]
     mine = [spec for spec in specs if parameter in spec.params]
     return list(dict.fromkeys(spec.params[parameter] for spec in mine))
 
