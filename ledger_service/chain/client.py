@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from contracts.load import load
-from ledger_service.chain import binding, failures, heads, proofs
+from ledger_service.chain import binding, heads, proofs
 from ledger_service.chain.registry import Registry
 from ledger_service.chain.rpc import Node, RpcFailed, octets, quantity
+from ledger_service.chain.sending import Sending
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Call, Receipt, Sent, Unsigned
 from ledger_service.domain.facts import Block, CapturedProof, Fact
 
 RETURN_SECONDS = 30.0
 
 
-class ChainLedger(Registry):
+class ChainLedger(Registry, Sending):
     """The orders contract and its consortium, seen through nodes."""
 
     def __init__(self, settings: ChainSettings, deployment: Deployment) -> None:
+        super().__init__()
         self.settings = settings
         self.deployment = deployment
         self.orders = deployment.domain
@@ -37,7 +38,6 @@ class ChainLedger(Registry):
         self._best = 0
         self._return_at = 0.0
         self._ours: set[int] = set()
-        self._sending: set[asyncio.Task[Sent]] = set()
 
     async def check(self) -> None:
         """Raise WrongChain unless each node that answers serves our chain, with our contracts' code.
@@ -75,10 +75,48 @@ class ChainLedger(Registry):
 
         Raise WrongChain if one serves another chain and none serves ours, else NodeUnreachable.
         """
+        return await self._ask(lambda index: self._call(index, method, *parameters))
+
+    async def ask_many(self, method: str, asked: Sequence[Sequence[Any]]) -> list[Any]:
+        """Ask the same of one node many times, in few requests; an error is given as RpcFailed.
+
+        Raise as `ask`.
+        """
+
+        async def turn(index: int) -> list[Any]:
+            found = await self.tell(index, method, asked)
+            bad = next((item for item in found if isinstance(item, errors.BadAnswer)), None)
+            if bad is not None:
+                raise bad
+            return found
+
+        return await self._ask(turn) if asked else []
+
+    async def tell(self, index: int, method: str, asked: Sequence[Sequence[Any]]) -> list[Any]:
+        """Give one node many questions; RpcFailed or BadAnswer stand in the place of theirs.
+
+        Raise WrongChain, NodeUnreachable.
+        """
+        if len(asked) == 1:
+            return [await self._singly(index, method, asked[0])]
+        try:
+            return list(await self._reach(index, lambda node: node.call_many(method, asked)))
+        except errors.BadAnswer:  # one of them spoils the request: not that of the others
+            return list(
+                await asyncio.gather(*(self._singly(index, method, each) for each in asked))
+            )
+
+    async def _singly(self, index: int, method: str, parameters: Sequence[Any]) -> Any:
+        try:
+            return await self._call(index, method, *parameters)
+        except (RpcFailed, errors.BadAnswer) as exc:
+            return exc
+
+    async def _ask(self, turn: Callable[[int], Awaitable[Any]]) -> Any:
         failed: list[errors.ChainError] = []
         for index in self._turns():
             try:
-                answer = await self._call(index, method, *parameters)
+                answer = await turn(index)
             except (errors.NodeUnreachable, errors.BadAnswer, errors.WrongChain) as exc:
                 failed.append(exc)
                 continue
@@ -88,7 +126,10 @@ class ChainLedger(Registry):
         raise wrong or errors.NodeUnreachable(tried=len(self._nodes)) from failed[-1]
 
     async def _call(self, index: int, method: str, *parameters: Any) -> Any:
-        """Ask a node; first, each time that it comes back, which chain it serves.
+        return await self._reach(index, lambda node: node.call(method, *parameters))
+
+    async def _reach(self, index: int, use: Callable[[Node], Awaitable[Any]]) -> Any:
+        """Use a node; first, each time that it comes back, which chain it serves.
 
         It may have been away at the start, or come back with another data folder.
         """
@@ -97,7 +138,7 @@ class ChainLedger(Registry):
             if index not in self._ours:
                 await self._check_chain(node)
                 self._ours.add(index)
-            return await node.call(method, *parameters)
+            return await use(node)
         except errors.NodeUnreachable:
             self._ours.discard(index)
             raise
@@ -145,62 +186,6 @@ class ChainLedger(Registry):
         """Yield new heads as they come; never ends."""
         return heads.follow(self.settings, self.head, _block)
 
-    async def nonce(self, address: ids.Address) -> int:
-        """Return how many transactions of this key are mined."""
-        answer = await self.ask("eth_getTransactionCount", ids.checksum(address), "latest")
-        return quantity(answer)
-
-    async def simulate(self, call: Call, sender: ids.Address) -> None:
-        """Try the call on the newest state. Raise CallReverted."""
-        request = {
-            "from": ids.checksum(sender),
-            "to": ids.checksum(self.deployment.orders),
-            "data": "0x" + binding.encode(call).hex(),
-            "gas": hex(binding.gas_limit(call)),
-        }
-        try:
-            await self.ask("eth_call", request, "latest")
-        except RpcFailed as exc:
-            if exc.error.data is None and "revert" not in exc.error.message.lower():
-                raise
-            raise binding.reverted(exc.error.data) from exc
-
-    def prepare(self, call: Call) -> Unsigned:
-        """Encode the call with its fixed gas limit and this network's fees."""
-        return Unsigned(
-            chain_id=self.settings.chain_id,
-            to=self.deployment.orders,
-            data=binding.encode(call),
-            gas=binding.gas_limit(call),
-            fees=self.settings.fees,
-        )
-
-    async def send(self, raw: bytes) -> Sent:
-        """Give it to every node; return at the first that takes it, the others go on.
-
-        Every node, because gossip alone costs a block now and then.
-        """
-        tasks = [asyncio.create_task(self._send_to(at, raw)) for at in range(len(self._nodes))]
-        for task in tasks:
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-        outcomes: list[Sent] = []
-        for done in asyncio.as_completed(tasks):
-            outcomes.append(await done)
-            if outcomes[-1] in {Sent.ACCEPTED, Sent.KNOWN}:
-                break
-        return failures.best(outcomes)
-
-    async def receipt(self, transaction: ids.TxHash) -> Receipt | None:
-        """Return the receipt if it is on the canonical chain."""
-        answer = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
-        receipt = _receipt(answer)
-        if receipt is None:
-            return None
-        # A node that saw an orphan may still serve its receipts: the block must be the one at its height.
-        block = await self.block(receipt.block)
-        return receipt if block is not None and block.hash == receipt.block_hash else None
-
     async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
         """Take and verify the proofs of an order at a block; None where no node keeps the state.
 
@@ -222,19 +207,8 @@ class ChainLedger(Registry):
 
     async def close(self) -> None:
         """Close the connections."""
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        await self.stop_sending()
         await asyncio.gather(*(node.close() for node in self._nodes))
-
-    async def _send_to(self, index: int, raw: bytes) -> Sent:
-        try:
-            await self._call(index, "eth_sendRawTransaction", "0x" + raw.hex())
-        except RpcFailed as exc:
-            return failures.outcome_of(exc.error)
-        except errors.ChainError:
-            return Sent.RETRY
-        return Sent.ACCEPTED
 
 
 def _block(fields: Any) -> Block | None:
@@ -249,18 +223,3 @@ def _block(fields: Any) -> Block | None:
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise errors.BadAnswer("Not a block.", cause=repr(exc)) from exc
-
-
-def _receipt(fields: Any) -> Receipt | None:
-    try:
-        if not fields or fields.get("blockNumber") is None:
-            return None
-        return Receipt(
-            hash=ids.TxHash(octets(fields["transactionHash"])),
-            block=quantity(fields["blockNumber"]),
-            block_hash=ids.BlockHash(octets(fields["blockHash"])),
-            succeeded=quantity(fields["status"]) == 1,
-            gas_used=quantity(fields["gasUsed"]),
-        )
-    except (KeyError, AttributeError) as exc:
-        raise errors.BadAnswer("Not a receipt.", cause=repr(exc)) from exc

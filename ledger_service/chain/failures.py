@@ -1,45 +1,87 @@
-"""What nodes say when they do not take a transaction, mapped to a closed vocabulary.
+"""What nodes say when they do not take a transaction: a closed vocabulary, and what follows from each word.
 
-One table; geth and Besu and GoQuorum put numbers into their texts, so texts are matched by what
+One table of texts; geth and Besu and GoQuorum put numbers into theirs, so texts are matched by what
 they contain, lower case. The recorded texts that the lines stand for are in their comments.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import assert_never
+
 from ledger_service.chain.rpc import RpcError
 from ledger_service.domain.calls import Sent
 
-_TABLE: tuple[tuple[str, Sent], ...] = (
+
+class Failure(StrEnum):
+    """Why a node did not take a transaction."""
+
+    KNOWN = "known"  #: these bytes are in its pool
+    NONCE_TOO_LOW = "nonce too low"  #: the nonce is mined: by these bytes or by others
+    NONCE_TOO_HIGH = "nonce too high"  #: too far from the nonce that is next
+    UNDERPRICED = "underpriced"  #: too low a fee, for the node or for a nonce that is held
+    POOL_FULL = "pool full"  #: no room, now
+    NO_FUNDS = "no funds"  #: the key cannot pay for it, now
+    TOO_MUCH_GAS = "too much gas"  #: its limit is beyond a block's
+    BUSY = "busy"  #: the node takes no more requests, now
+    INVALID = "invalid"  #: no bytes of a transaction of this chain; and whatever is not known here
+
+
+_TABLE: tuple[tuple[str, Failure], ...] = (
     # geth "already known"; Besu -32000 "Known transaction"; GoQuorum "known transaction: 0x.."
-    ("already known", Sent.KNOWN),
-    ("known transaction", Sent.KNOWN),
+    ("already known", Failure.KNOWN),
+    ("known transaction", Failure.KNOWN),
     # geth "nonce too low: next nonce 1, tx nonce 0"; Besu -32001 "Nonce too low"
-    ("nonce too low", Sent.NONCE_USED),
+    ("nonce too low", Failure.NONCE_TOO_LOW),
     # Besu -32000 "Transaction nonce is too distant from current sender nonce"
-    ("too distant", Sent.RETRY),
-    ("nonce too high", Sent.RETRY),
-    ("nonce too far", Sent.RETRY),
+    ("too distant", Failure.NONCE_TOO_HIGH),
+    ("nonce too high", Failure.NONCE_TOO_HIGH),
+    ("nonce too far", Failure.NONCE_TOO_HIGH),
     # geth "txpool is full"; Besu "Transaction pool is full"
-    ("pool is full", Sent.RETRY),
-    ("txpool full", Sent.RETRY),
-    ("limit exceeded", Sent.RETRY),
+    ("pool is full", Failure.POOL_FULL),
+    ("txpool full", Failure.POOL_FULL),
+    # geth "exceeds block gas limit"; Besu -32005 "Transaction gas limit exceeds block gas limit"
+    ("exceeds block gas limit", Failure.TOO_MUCH_GAS),
+    ("limit exceeded", Failure.BUSY),
     # geth "replacement transaction underpriced"; Besu "Replacement transaction underpriced"
-    ("underpriced", Sent.UNDERPRICED),
+    ("underpriced", Failure.UNDERPRICED),
     # geth "transaction gas price below minimum"; Besu -32009 "Gas price below configured minimum"
-    ("price below", Sent.UNDERPRICED),
-    ("fee cap less than block base fee", Sent.UNDERPRICED),
-    ("max fee per gas less than block base fee", Sent.UNDERPRICED),
+    ("price below", Failure.UNDERPRICED),
+    ("fee cap less than block base fee", Failure.UNDERPRICED),
+    ("max fee per gas less than block base fee", Failure.UNDERPRICED),
     # geth "insufficient funds for gas * price + value"; Besu -32004 "Upfront cost exceeds account
     # balance": money may still come
-    ("insufficient funds", Sent.RETRY),
-    ("upfront cost exceeds", Sent.RETRY),
+    ("insufficient funds", Failure.NO_FUNDS),
+    ("upfront cost exceeds", Failure.NO_FUNDS),
 )
+
+
+def failure_of(error: RpcError) -> Failure:
+    """Return why a node refused a broadcast."""
+    text = error.message.lower()
+    return next((failure for part, failure in _TABLE if part in text), Failure.INVALID)
+
+
+def meaning(failure: Failure) -> Sent:
+    """Return what is to be done about it."""
+    match failure:
+        case Failure.KNOWN:
+            return Sent.KNOWN
+        case Failure.NONCE_TOO_LOW:
+            return Sent.NONCE_USED
+        case Failure.NONCE_TOO_HIGH | Failure.POOL_FULL | Failure.NO_FUNDS | Failure.BUSY:
+            return Sent.RETRY
+        case Failure.UNDERPRICED:
+            return Sent.UNDERPRICED
+        case Failure.TOO_MUCH_GAS | Failure.INVALID:
+            return Sent.REFUSED
+        case _:
+            assert_never(failure)
 
 
 def outcome_of(error: RpcError) -> Sent:
     """Return what a refused broadcast means. Whatever is not in the table is final."""
-    text = error.message.lower()
-    return next((sent for part, sent in _TABLE if part in text), Sent.REFUSED)
+    return meaning(failure_of(error))
 
 
 #: Best first: one node that took it is enough.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger_service.chain.failures import RANK, best, outcome_of
+from ledger_service.chain.failures import RANK, Failure, best, failure_of, meaning, outcome_of
 from ledger_service.chain.rpc import RpcError
 from ledger_service.domain.calls import Sent
 from tests.peers.replay import NETWORKS, recording
@@ -81,6 +81,13 @@ def test_every_refusal_that_was_recorded_is_in_the_list(network: str) -> None:
             unlisted.append(error)
     assert refusals
     assert unlisted == []
+
+
+def test_every_failure_has_a_meaning_and_a_text_that_a_node_says() -> None:
+    said = {failure_of(RpcError(*words)) for words in [*SAID, *PUBLISHED]}
+
+    assert said == set(Failure)
+    assert {meaning(failure) for failure in Failure} == set(Sent) - {Sent.ACCEPTED}
 
 
 def test_every_outcome_has_its_rank_and_the_best_of_several_counts() -> None:
