@@ -35,6 +35,7 @@ from ledger_service.domain.records import (
     Token,
     TxState,
 )
+from ledger_service.outbox_port import CircuitRows, OutboxRows
 
 
 class Clock(Protocol):
@@ -105,8 +106,8 @@ class EvidenceRows(Protocol):
     async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
         """Return the newest first."""
 
-    async def hop(self, hop: Hop) -> None:
-        """Record a hop; the same name again replaces time and detail and adds its tries."""
+    async def hop(self, *hops: Hop) -> None:
+        """Record hops; the same name again replaces time and detail and adds its tries."""
 
     async def hops(self, evidence: ids.EvidenceId) -> Sequence[Hop]:
         """Return the hops in order of first occurrence."""
@@ -228,45 +229,6 @@ class ChainRows(Protocol):
         """Return an order's proofs in chain order."""
 
 
-class OutboxRows(Protocol):
-    """Deliveries. Rows of one destination and key are claimed in chain order only."""
-
-    async def add(self, delivery: Delivery) -> bool:
-        """Insert; False if its dedup key was there."""
-
-    async def claim(
-        self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
-    ) -> Sequence[Delivery]:
-        """Lease due rows that head their key; count the attempt."""
-
-    async def done(self, dedup: str, owner: str, reference: dict[str, object]) -> bool:
-        """Finish a row that is still ours; False if the lease went to somebody else."""
-
-    async def retry(self, dedup: str, owner: str, due: datetime, reason: str) -> bool:
-        """Give a row back, to be claimed again from `due`."""
-
-    async def block(self, dedup: str, owner: str, reason: str) -> bool:
-        """Mark a row as refused for good; later rows of its key wait behind it."""
-
-    async def release(self, destination: str, dedup: str | None = None) -> int:
-        """Make blocked rows (or one) due again at once; return how many."""
-
-    async def replay(self, destination: str, key: str) -> int:
-        """Make all deliveries of a key due once more, done ones too; return how many."""
-
-    async def of_order(self, key: str) -> Sequence[Delivery]:
-        """Return the deliveries of one key, all destinations, in order."""
-
-    async def counts(self) -> dict[tuple[str, str], int]:
-        """Return (destination, state) -> number of rows."""
-
-    async def pause(self, destination: str, paused: bool) -> None:  # noqa: FBT001  a state, not a mode
-        """Stop or resume claims for a destination, durably."""
-
-    async def paused(self) -> frozenset[str]:
-        """Return the paused destinations."""
-
-
 class TokenRows(Protocol):
     """API access."""
 
@@ -291,6 +253,7 @@ class Transaction(Protocol):
     outgoing: OutgoingRows
     chain: ChainRows
     outbox: OutboxRows
+    circuits: CircuitRows
     tokens: TokenRows
 
 
@@ -387,6 +350,7 @@ class Destination(Protocol):
     async def deliver(self, delivery: Delivery) -> dict[str, object]:
         """Bring the fact there, idempotent by `delivery.dedup`; return a reference people can use.
 
-        Raise DestinationRefused (final, needs a person) or DestinationDown (come back later). After
-        an unknown outcome the implementation reads back before it writes again.
+        Raise DestinationRefused (final, needs a person) or DestinationDown (come back later; its
+        field `retry_after` says in how many seconds, if the destination did). After an unknown outcome the
+        implementation reads back before it writes again.
         """

@@ -91,6 +91,24 @@ class Orders(_Section):
     assets: dict[str, Asset] = {}
 
 
+class Relaying(_Section):
+    """How deliveries are tried, alike for each destination.
+
+    What failed comes again after `first_pause_seconds`, doubled up to `longest_pause_hours`. After
+    `failures` in a row a destination is left alone and tried with one delivery, at least once in
+    `longest_silence_seconds`. Payloads of what was settled are dropped after `keep_days`.
+    """
+
+    hands: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once")
+    lease_seconds: float = Field(default=15, ge=1)
+    answer_seconds: float = Field(default=30, gt=0)
+    first_pause_seconds: float = Field(default=1, gt=0)
+    longest_pause_hours: float = Field(default=6, gt=0)
+    failures: int = Field(default=5, ge=1)
+    longest_silence_seconds: float = Field(default=60, gt=0)
+    keep_days: int = Field(default=90, ge=1)
+
+
 class Documents(_Section):
     """The order document in a store. Cosmos: `url`, `key_file`, `database`, `container`."""
 
@@ -158,6 +176,7 @@ class Settings(TomlSettings):
     seal: Sealing = Sealing()
     orders: Orders = Orders()
     destinations: Destinations = Destinations()
+    relay: Relaying = Relaying()
 
     @model_validator(mode="after")
     def _destinations_are_complete(self) -> Self:

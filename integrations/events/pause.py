@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-LONGEST = 300.0
+LONGEST = 86400.0
 
 
 def seconds_of(header: str, now: datetime) -> float:
-    """Read seconds or an HTTP date; what is neither is no pause. At most five minutes."""
+    """Read seconds or an HTTP date; what is neither is no pause. At most a day."""
     if header.isdecimal():
         return min(float(header), LONGEST)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -25,7 +24,7 @@ class Webhook:
     """The Destination port: one POST per event; any 2xx is done, redirects are not followed.
 
     The receiver may get an event twice (a lost answer); `webhook-id` and the event's id are the
-    same then. While it asks for a pause (Retry-After) it is left alone.
+    same then. A pause that it asks for (Retry-After) is passed on.
     """
 
     name = "events"
@@ -38,14 +37,11 @@ class Webhook:
         self._source = source
         self._signer = _signer(secret)
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
-        self._quiet_until = 0.0
 
     async def deliver(self, delivery: Delivery) -> dict[str, object]:
         """Post the event. Raise DestinationDown, DestinationRefused."""
         identity = str(delivery.payload["eventId"])
         body = mapping.event(delivery.payload, self._source)
-        if (left := self._quiet_until - time.monotonic()) > 0:
-            raise errors.DestinationDown("It asked for a pause.", retry_after=round(left, 1))
         try:
             answer = await self._client.post(
                 self._url, content=body, headers=self._headers(identity, body)
@@ -74,8 +70,7 @@ class Webhook:
         found = f"HTTP {answer.status_code}"
         if answer.is_server_error or answer.status_code in _LATER:
             pause = seconds_of(answer.headers.get("retry-after", ""), datetime.now(UTC))
-            self._quiet_until = time.monotonic() + pause
-            raise errors.DestinationDown(found=found, url=self._url, retry_after=pause)
+            raise errors.DestinationDown(found=found, url=self._url, retry_after=round(pause, 1))
         raise errors.DestinationRefused(answer.text[:200], found=found, url=self._url)
 
 

@@ -114,19 +114,20 @@ class SqlEvidence:
             query = query.where(evidence.c.received_at < before)
         return [_read(row) for row in await self._connection.execute(query)]
 
-    async def hop(self, item: Hop) -> None:
+    async def hop(self, *items: Hop) -> None:
         """Insert, or replace time and detail and add the tries."""
-        insert = sql.insert(self._connection, hop).values(**sql.values_of(item))
-        await self._connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["evidence", "name"],
-                set_={
-                    "at": insert.excluded.at,
-                    "detail": insert.excluded.detail,
-                    "tries": hop.c.tries + insert.excluded.tries,
-                },
-            )
+        if not items:
+            return
+        insert = sql.insert(self._connection, hop)
+        statement = insert.on_conflict_do_update(
+            index_elements=["evidence", "name"],
+            set_={
+                "at": insert.excluded.at,
+                "detail": insert.excluded.detail,
+                "tries": hop.c.tries + insert.excluded.tries,
+            },
         )
+        await self._connection.execute(statement, [sql.values_of(item) for item in items])
 
     async def hops(self, wanted: ids.EvidenceId) -> Sequence[Hop]:
         """Return the hops in order of first occurrence."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, Update, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
-from ledger_service.db.tables import outbox, pause
-from ledger_service.domain.records import Delivery, DeliveryState
+from ledger_service.db.tables import Moment, outbox, pause
+from ledger_service.domain.records import Delivery, DeliveryState, Outcome
 
-PENDING, DONE, BLOCKED = (state.value for state in DeliveryState)
+PENDING, DONE, BLOCKED, DEAD = (state.value for state in DeliveryState)
+#: Nothing behind these of the same key is claimed.
+OPEN = (PENDING, BLOCKED)
+SETTLED = (DONE, DEAD)
 NOBODY = ""
+#: What PostgreSQL tells the relays of other processes when deliveries were added or made due.
+BELL = "outbox"
 
 
 class SqlOutbox:
@@ -22,6 +27,7 @@ class SqlOutbox:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._rung = False
 
     async def add(self, item: Delivery) -> bool:
         """Insert; False if its dedup key was there."""
@@ -36,14 +42,13 @@ class SqlOutbox:
         done = await self._connection.execute(
             insert.on_conflict_do_nothing(index_elements=["dedup"])
         )
+        await self._ring()
         return done.rowcount == 1
 
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
     ) -> Sequence[Delivery]:
         """Lease rows that are due and head their key, in one statement."""
-        if destination in await self.paused():
-            return []
         head = _heads(destination, now, limit).cte("head")
         statement = (
             update(outbox)
@@ -58,51 +63,95 @@ class SqlOutbox:
         rows = (await self._connection.execute(statement)).all()
         return sorted((_read(row) for row in rows), key=lambda item: item.dedup)
 
-    async def done(self, dedup: str, owner: str, reference: dict[str, Any]) -> bool:
-        """Finish a row that is still ours."""
-        return await self._settle(dedup, owner, state=DONE, reference=reference, reason="")
+    async def renew(self, held: Mapping[str, str], lease_until: datetime) -> frozenset[str]:
+        """Lengthen exactly these leases: one that we do not know of must run out."""
+        statement = (
+            update(outbox)
+            .where(
+                outbox.c.dedup.in_(sorted(held)),
+                outbox.c.owner.in_(sorted(set(held.values()))),
+                outbox.c.state == PENDING,
+            )
+            .values(lease_until=lease_until)
+            .returning(outbox.c.dedup, outbox.c.owner)
+        )
+        rows = await self._connection.execute(statement)
+        return frozenset(row.dedup for row in rows if held[row.dedup] == row.owner)
 
-    async def retry(self, dedup: str, owner: str, due: datetime, reason: str) -> bool:
-        """Give a row back, to be claimed again from `due`."""
-        return await self._settle(dedup, owner, due=due, reason=reason)
+    async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[bool]:
+        """Write what is still held, all in two statements."""
+        query = (
+            select(outbox.c.dedup, outbox.c.owner)
+            .where(
+                outbox.c.dedup.in_(sorted(item.dedup for item in outcomes)),
+                outbox.c.state == PENDING,
+            )
+            .order_by(outbox.c.dedup)
+            .with_for_update()
+        )
+        held = {row.dedup: row.owner for row in await self._connection.execute(query)}
+        ours = [held.get(item.dedup) == item.owner for item in outcomes]
+        values = [_outcome(item) for item, mine in zip(outcomes, ours, strict=True) if mine]
+        if values:
+            await self._connection.execute(_SETTLE, values)
+        return ours
 
-    async def block(self, dedup: str, owner: str, reason: str) -> bool:
-        """Mark a row as refused for good."""
-        return await self._settle(dedup, owner, state=BLOCKED, reason=reason)
-
-    async def release(self, destination: str, dedup: str | None = None) -> int:
-        """Make blocked and backing-off rows due again at once."""
+    async def release(
+        self, destination: str, dedup: str | None = None, *, blocked: bool = True
+    ) -> int:
+        """Make rows due again at once that nobody holds."""
         statement = update(outbox).where(
             outbox.c.destination == destination,
-            outbox.c.state.in_([PENDING, BLOCKED]),
+            outbox.c.state.in_(OPEN if blocked else [PENDING]),
             outbox.c.owner == NOBODY,
         )
         if dedup is not None:
             statement = statement.where(outbox.c.dedup == dedup)
-        done = await self._connection.execute(
-            statement.values(state=PENDING, due=outbox.c.created_at)
-        )
-        return int(done.rowcount)
+        return await self._free(statement.values(state=PENDING, due=outbox.c.created_at))
 
     async def replay(self, destination: str, key: str) -> int:
-        """Make all deliveries of a key due once more, done ones too."""
-        done = await self._connection.execute(
+        """Make all deliveries of a key due once more, done ones too; what is under way is fenced."""
+        return await self._free(
             update(outbox)
-            .where(outbox.c.destination == destination, outbox.c.key == key)
+            .where(outbox.c.destination == destination, outbox.c.key == key, outbox.c.whole)
             .values(
                 state=PENDING,
                 due=outbox.c.created_at,
                 owner=NOBODY,
                 lease_until=outbox.c.created_at,
                 attempts=0,
+                settled_at=None,
             )
         )
-        return int(done.rowcount)
+
+    async def give_up(
+        self, destination: str, dedup: str, reason: str, at: datetime
+    ) -> Delivery | None:
+        """End a row that nobody holds: whoever holds it may have sent it already."""
+        statement = (
+            update(outbox)
+            .where(
+                outbox.c.destination == destination,
+                outbox.c.dedup == dedup,
+                outbox.c.state.in_(OPEN),
+                (outbox.c.owner == NOBODY) | (outbox.c.lease_until <= at),
+            )
+            .values(state=DEAD, owner=NOBODY, reason=reason, settled_at=at)
+            .returning(*outbox.c)
+        )
+        row = (await self._connection.execute(statement)).first()
+        await self._ring()
+        return _read(row) if row else None
 
     async def of_order(self, key: str) -> Sequence[Delivery]:
         """Return the deliveries of one key, all destinations."""
         query = select(outbox).where(outbox.c.key == key).order_by(outbox.c.dedup)
         return [_read(row) for row in await self._connection.execute(query)]
+
+    async def blocked(self, limit: int) -> Sequence[Delivery]:
+        """Return blocked rows, oldest first."""
+        query = select(outbox).where(outbox.c.state == BLOCKED).order_by(outbox.c.dedup)
+        return [_read(row) for row in await self._connection.execute(query.limit(limit))]
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """Return (destination, state) -> number of rows."""
@@ -114,6 +163,29 @@ class SqlOutbox:
             for destination, state, count in await self._connection.execute(query)
         }
 
+    async def oldest(self) -> dict[str, datetime]:
+        """Return destination -> when its oldest open row was added."""
+        query = (
+            select(outbox.c.destination, func.min(outbox.c.created_at).label("first"))
+            .where(outbox.c.state.in_(OPEN))
+            .group_by(outbox.c.destination)
+        )
+        return {row.destination: row.first for row in await self._connection.execute(query)}
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Drop old payloads; a row's dedup key is what keeps its fact from a second delivery."""
+        old = (
+            select(outbox.c.dedup)
+            .where(outbox.c.whole, outbox.c.settled_at < before, outbox.c.state.in_(SETTLED))
+            .limit(limit)
+        )
+        done = await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.dedup.in_(old), outbox.c.state.in_(SETTLED))
+            .values(payload={}, whole=False)
+        )
+        return int(done.rowcount)
+
     async def pause(self, destination: str, paused: bool) -> None:  # noqa: FBT001  a state, not a mode
         """Stop or resume claims for a destination."""
         if paused:
@@ -122,36 +194,68 @@ class SqlOutbox:
                 insert.on_conflict_do_nothing(index_elements=["destination"])
             )
         else:
-            await self._connection.execute(delete(pause).where(pause.c.destination == destination))
+            await self._free(delete(pause).where(pause.c.destination == destination))
 
     async def paused(self) -> frozenset[str]:
         """Return the paused destinations."""
         rows = await self._connection.execute(select(pause.c.destination))
         return frozenset(row.destination for row in rows)
 
-    async def _settle(self, dedup: str, owner: str, **values: Any) -> bool:
-        # The owner is the fencing token: who lost the lease changes nothing.
-        done = await self._connection.execute(
-            update(outbox)
-            .where(outbox.c.dedup == dedup, outbox.c.owner == owner, outbox.c.state == PENDING)
-            .values(owner=NOBODY, lease_until=outbox.c.created_at, **values)
-        )
-        return done.rowcount == 1
+    async def _free(self, statement: Any) -> int:
+        done = await self._connection.execute(statement)
+        await self._ring()
+        return int(done.rowcount)
+
+    async def _ring(self) -> None:
+        """Let PostgreSQL wake relays of other processes at the commit; once a transaction will do."""
+        if not self._rung and self._connection.dialect.name == "postgresql":
+            await sql.notify(self._connection, BELL)
+        self._rung = True
+
+
+_SETTLE: Update = (
+    update(outbox)
+    .where(outbox.c.dedup == bindparam("of"))
+    .values(
+        state=bindparam("becomes"),
+        due=func.coalesce(bindparam("at", type_=Moment()), outbox.c.due),
+        reason=bindparam("why"),
+        reference=bindparam("found"),
+        settled_at=bindparam("settled"),
+        attempts=outbox.c.attempts - bindparam("untried"),
+        owner=NOBODY,
+        lease_until=outbox.c.created_at,
+    )
+)
+
+
+def _outcome(item: Outcome) -> dict[str, Any]:
+    return {
+        "of": item.dedup,
+        "becomes": item.state.value,
+        "at": item.due,
+        "why": item.reason,
+        "found": item.reference,
+        "settled": item.at if item.state.value in SETTLED else None,
+        "untried": 0 if item.tried else 1,
+    }
 
 
 def _heads(destination: str, now: datetime, limit: int) -> Select[tuple[str]]:
-    """Rows that are due, free, and have no unfinished row of their key before them.
+    """Rows that are due, free, and have no open row of their key before them, in order of due.
 
-    A CTE, because PostgreSQL may evaluate a plain IN-subselect with LIMIT more than once. SQLite
+    Who failed last is due last, so one that always fails is not always the first to be tried. A
+    CTE, because PostgreSQL may evaluate a plain IN-subselect with LIMIT more than once. SQLite
     ignores FOR UPDATE: there BEGIN IMMEDIATE serialises.
     """
     this, earlier = outbox.alias("this"), outbox.alias("earlier")
-    blocked_by = select(1).where(
+    behind = select(1).where(
         earlier.c.destination == this.c.destination,
         earlier.c.key == this.c.key,
         earlier.c.dedup < this.c.dedup,
-        earlier.c.state != DONE,
+        earlier.c.state.in_(OPEN),
     )
+    halted = select(1).where(pause.c.destination == destination)
     return (
         select(this.c.dedup)
         .where(
@@ -159,11 +263,12 @@ def _heads(destination: str, now: datetime, limit: int) -> Select[tuple[str]]:
             this.c.state == PENDING,
             this.c.due <= now,
             this.c.lease_until <= now,
-            ~blocked_by.exists(),
+            ~behind.exists(),
+            ~halted.exists(),
         )
-        .order_by(this.c.dedup)
+        .order_by(this.c.due, this.c.dedup)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=this, skip_locked=True)
     )
 
 
@@ -180,4 +285,6 @@ def _read(row: Row[Any]) -> Delivery:
         due=row.due,
         reason=row.reason,
         reference=row.reference,
+        owner=row.owner,
+        settled_at=row.settled_at,
     )

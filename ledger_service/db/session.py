@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from ledger_service import ports
 from ledger_service.db.chain import SqlChain
+from ledger_service.db.circuits import SqlCircuits
 from ledger_service.db.evidence import SqlEvidence
 from ledger_service.db.orders import SqlOrders
 from ledger_service.db.outbox import SqlOutbox
 from ledger_service.db.outgoing import SqlOutgoing
 from ledger_service.db.tokens import SqlTokens
 from ledger_service.domain import errors
+from ledger_service.outbox_port import CircuitRows, OutboxRows
 
 WAIT_SECONDS = 30
 CONNECT_SECONDS = 10
@@ -40,7 +42,8 @@ class SqlTransaction:
         self.orders: ports.OrderRows = SqlOrders(connection)
         self.outgoing: ports.OutgoingRows = SqlOutgoing(connection)
         self.chain: ports.ChainRows = SqlChain(connection)
-        self.outbox: ports.OutboxRows = SqlOutbox(connection)
+        self.outbox: OutboxRows = SqlOutbox(connection)
+        self.circuits: CircuitRows = SqlCircuits(connection)
         self.tokens: ports.TokenRows = SqlTokens(connection)
 
 

@@ -10,6 +10,9 @@ from sqlalchemy import Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+#: PostgreSQL's LISTEN and NOTIFY of this program.
+CHANNEL = "mol"
+
 
 def insert(connection: AsyncConnection, table: Table) -> Any:
     """Return an INSERT that knows ON CONFLICT, for the dialect in use."""
@@ -25,6 +28,13 @@ async def lock(connection: AsyncConnection, table: Table) -> None:
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+async def notify(connection: AsyncConnection, word: str) -> None:
+    """Tell every process that listens to this PostgreSQL database, at the commit."""
+    await connection.execute(
+        text("SELECT pg_notify(:channel, :word)"), {"channel": CHANNEL, "word": word}
+    )
 
 
 def values_of(record: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 
@@ -229,8 +230,22 @@ outbox = Table(
     Column("reason", Words, nullable=False),
     Column("reference", JSON, nullable=False),
     Column("block", BigInteger, nullable=False, index=True),
+    Column("settled_at", Moment),
+    Column("whole", Boolean, nullable=False, server_default=text("true")),
     Index("ix_outbox_head", "destination", "key", "dedup"),
-    Index("ix_outbox_due", "destination", "state", "due"),
+    Index("ix_outbox_turn", "destination", "state", "due", "dedup"),
+    Index("ix_outbox_settled", "whole", "settled_at"),
+)
+
+circuit = Table(
+    "circuit",
+    metadata,
+    Column("destination", String(32), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("held_at", Moment),
+    Column("until", Moment),
+    Column("reason", Words, nullable=False),
 )
 
 pause = Table("pause", metadata, Column("destination", String(32), primary_key=True))

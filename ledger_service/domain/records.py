@@ -108,14 +108,16 @@ class DeliveryState(StrEnum):
 
     PENDING = "pending"
     DONE = "done"
-    BLOCKED = (
-        "blocked"  #: refused for good: visible, a person must look; later ones of its key wait
-    )
+    BLOCKED = "blocked"  #: refused for good: visible, a person must look; its key waits
+    DEAD = "dead"  #: given up by a person, with a reason; its key goes on
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One fact for one destination. `dedup` = event id + destination; rows of one `key` keep order."""
+    """One fact for one destination. `dedup` = event id + destination; rows of one `key` keep order.
+
+    `owner` names the claim that holds it, each claim another. An empty payload was pruned.
+    """
 
     dedup: str
     destination: str
@@ -128,6 +130,40 @@ class Delivery:
     due: datetime | None = None
     reason: str = ""
     reference: dict[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    settled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a delivery that the claim `owner` held. PENDING: it comes back at `due`.
+
+    `tried` False: it was not sent, and does not count as an attempt.
+    """
+
+    dedup: str
+    owner: str
+    state: DeliveryState
+    at: datetime
+    due: datetime | None = None
+    reason: str = ""
+    reference: dict[str, Any] = field(default_factory=dict)
+    tried: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A destination whose last deliveries failed, one after the other, since `since`.
+
+    `held_at`: when it was last decided to leave it alone, `until` when. Then one delivery is tried.
+    """
+
+    destination: str
+    failures: int
+    since: datetime
+    held_at: datetime | None = None
+    until: datetime | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class Wake:
@@ -32,6 +34,21 @@ async def wait(bell: asyncio.Event, seconds: float) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(bell.wait(), seconds)
     return bell.is_set()
+
+
+async def ring_or_done(
+    bell: asyncio.Event, tasks: Iterable[Awaitable[Any]], seconds: float
+) -> None:
+    """Wait for the ring, for the first of the tasks to end, or for so many seconds."""
+    ring = asyncio.ensure_future(bell.wait())
+    try:
+        await asyncio.wait(
+            {ring, *map(asyncio.ensure_future, tasks)},
+            timeout=seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    finally:
+        ring.cancel()
 
 
 @dataclass(frozen=True, slots=True)

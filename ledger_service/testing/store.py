@@ -21,7 +21,8 @@ from ledger_service.domain.records import (
     Result,
     Token,
 )
-from ledger_service.testing.outbox import MemoryOutbox, OutboxState
+from ledger_service.outbox_port import CircuitRows, OutboxRows
+from ledger_service.testing.outbox import MemoryCircuits, MemoryOutbox, OutboxState
 from ledger_service.testing.outgoing import MemoryOutgoing, OutgoingState
 
 
@@ -96,7 +97,8 @@ class MemoryTransaction:
         self.orders: ports.OrderRows = MemoryOrders(state)
         self.outgoing: ports.OutgoingRows = MemoryOutgoing(state.outgoing)
         self.chain: ports.ChainRows = MemoryChain(state)
-        self.outbox: ports.OutboxRows = MemoryOutbox(state.outbox)
+        self.outbox: OutboxRows = MemoryOutbox(state.outbox)
+        self.circuits: CircuitRows = MemoryCircuits(state.outbox.circuits)
         self.tokens: ports.TokenRows = MemoryTokens(state)
 
 
@@ -158,11 +160,13 @@ class MemoryEvidence:
         newest = reversed(self._state.evidence.values())
         return [e for e in newest if before is None or e.received_at < before][:limit]
 
-    async def hop(self, item: Hop) -> None:
+    async def hop(self, *items: Hop) -> None:
         """Insert or add up."""
-        key = (item.evidence, item.name)
-        known = self._state.hops.get(key)
-        self._state.hops[key] = replace(item, tries=item.tries + known.tries) if known else item
+        for item in items:
+            key = (item.evidence, item.name)
+            known = self._state.hops.get(key)
+            tries = item.tries + (known.tries if known else 0)
+            self._state.hops[key] = replace(item, tries=tries)
 
     async def hops(self, wanted: ids.EvidenceId) -> Sequence[Hop]:
         """Return the hops in order of first occurrence."""

@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -16,8 +17,11 @@ from ledger_service import logs
 from ledger_service import settings as config
 from ledger_service.api.app import create_app
 from ledger_service.api.parts import Parts
+from ledger_service.db.listen import words
+from ledger_service.db.outbox import BELL
 from ledger_service.domain import errors
 from ledger_service.services.loops import forever
+from ledger_service.services.relay import prune
 from ledger_service.services.wakes import Wake
 from ledger_service.wiring.service import Service, open_service
 
@@ -47,6 +51,8 @@ async def run(settings: config.Settings, parts: Iterable[str] = ALL) -> None:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        if "relay" in wanted:
+            await asyncio.gather(*(relay.stop() for relay in service.relays))
         for task in done:
             task.result()
 
@@ -72,6 +78,7 @@ def _loops(service: Service, wanted: frozenset[str]) -> list[Coroutine[Any, Any,
             forever(f"relay {relay.name}", relay.step, wakes.outbox, period=LOOK_SECONDS)
             for relay in service.relays
         ]
+        loops += [_prune(service), *_hear_others(service)]
     return loops
 
 
@@ -94,6 +101,29 @@ async def _hear_heads(service: Service) -> None:
         return True
 
     await forever("heads", step, Wake(), period=0)
+
+
+async def _prune(service: Service) -> None:
+    keep = timedelta(days=service.settings.relay.keep_days)
+
+    async def step() -> bool:
+        return await prune(service.store, service.parts.clock, keep)
+
+    await forever("prune", step, Wake(), period=TIDY_SECONDS)
+
+
+def _hear_others(service: Service) -> list[Coroutine[Any, Any, None]]:
+    """Return what rings here when another process of a PostgreSQL database adds deliveries."""
+    if service.store.engine.dialect.name != "postgresql":
+        return []
+
+    async def step() -> bool:
+        async for word in words(service.store.engine):
+            if word in {"", BELL}:
+                service.wakes.outbox.ring()
+        return True
+
+    return [forever("hear others", step, Wake(), period=0)]
 
 
 async def _wait_for_chain(service: Service) -> None:

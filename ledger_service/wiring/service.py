@@ -23,6 +23,7 @@ from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
+from ledger_service.services.pace import Pace
 from ledger_service.services.relay import Relay
 from ledger_service.services.seal import Limits, Seal
 from ledger_service.services.send import Sender
@@ -111,7 +112,7 @@ def _build(
     shared = Shared(settings, store, ledger, plans, SystemClock(), Wakes())
     patience = timedelta(seconds=settings.builder.replace_after_seconds)
     sender = Sender(store, ledger, _signer(settings), shared.clock, patience=patience)
-    relays = tuple(Relay(store=store, destination=d, clock=shared.clock) for d in destinations)
+    relays = _relays(shared, destinations)
     anchor, follow = _anchor(shared, sender), _follow(shared, relays)
     objects = open_objects(settings.storage.url, root=settings.root)
     close = Close(
@@ -161,6 +162,20 @@ def _anchor(shared: Shared, sender: Sender) -> Anchor:
     )
 
 
+def _relays(shared: Shared, destinations: tuple[Closable, ...]) -> tuple[Relay, ...]:
+    pace = pace_of(shared.settings.relay)
+    return tuple(
+        Relay(
+            store=shared.store,
+            destination=destination,
+            clock=shared.clock,
+            wake=shared.wakes.outbox,
+            pace=pace,
+        )
+        for destination in destinations
+    )
+
+
 def _follow(shared: Shared, relays: tuple[Relay, ...]) -> Follow:
     return Follow(
         store=shared.store,
@@ -205,6 +220,19 @@ def _parts(
         base_url=shared.settings.base_url,
         public_datasets=shared.settings.api.public_datasets,
         public_metrics=shared.settings.api.public_metrics,
+    )
+
+
+def pace_of(relaying: config.Relaying) -> Pace:
+    """Return how deliveries are tried."""
+    return Pace(
+        hands=relaying.hands,
+        lease=timedelta(seconds=relaying.lease_seconds),
+        answer_seconds=relaying.answer_seconds,
+        first_pause=timedelta(seconds=relaying.first_pause_seconds),
+        longest_pause=timedelta(hours=relaying.longest_pause_hours),
+        failures=relaying.failures,
+        longest_silence=timedelta(seconds=relaying.longest_silence_seconds),
     )
 
 

@@ -9,7 +9,16 @@ from ledger_service.domain import ids
 from ledger_service.domain.facts import Block, CapturedProof, Fact, Moved, Place
 from ledger_service.domain.lifecycle import Stage, Status
 from ledger_service.domain.order import Content
-from ledger_service.domain.records import Delivery, Evidence, Order, Outgoing, Role, Token
+from ledger_service.domain.records import (
+    Delivery,
+    DeliveryState,
+    Evidence,
+    Order,
+    Outcome,
+    Outgoing,
+    Role,
+    Token,
+)
 
 NOW = datetime(2026, 11, 24, 9, 0, 0, 123456, tzinfo=UTC)
 SIGNER = ids.Address(b"\x01" * 20)
@@ -117,6 +126,13 @@ def delivery(number: int, *, to: str = "documents", key: str = "a", **changes: A
         "created_at": NOW,
     }
     return Delivery(**(fields | changes))
+
+
+def outcome(
+    item: Delivery, owner: str = "", state: DeliveryState = DeliveryState.DONE, **changes: Any
+) -> Outcome:
+    """What the claim that made `item`, or another owner, says became of it."""
+    return Outcome(item.dedup, owner or item.owner, state, later(0), **changes)
 
 
 def token(number: int, **changes: Any) -> Token:

@@ -114,7 +114,7 @@ async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports
             await rows.outbox.add(make.delivery(number, key=str(number)))
             await rows.outbox.add(make.delivery(number, to="erp", key=str(number)))
         await rows.outbox.claim("erp", "me", make.NOW, make.later(60), 9)
-        await rows.outbox.done(make.delivery(7, to="erp").dedup, "me", {"number": "PO 7"})
+        await rows.outbox.settle([make.outcome(make.delivery(7, to="erp"), "me")])
 
     async with store.transaction() as rows:
         concerned = await rows.chain.rewind(make.block(5))
@@ -129,7 +129,8 @@ async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports
     assert [len(items) for items in left] == [2, 0, 1]
     assert left[2][0].state is DeliveryState.DONE
     async with store.transaction() as rows:
-        assert not await rows.outbox.done(make.delivery(6, to="erp").dedup, "me", {})
+        late = make.outcome(make.delivery(6, to="erp"), "me")
+        assert await rows.outbox.settle([late]) == [False]
         await rows.chain.advance(make.block(6, fork=1), make.block(5))
 
 

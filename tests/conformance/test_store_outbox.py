@@ -1,38 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ledger_service import ports
-from ledger_service.domain.records import Delivery, DeliveryState
+from ledger_service.domain.records import DeliveryState
 from tests.conformance import rows as make
-
-LEASE = 60.0
-
-
-async def add(store: ports.Store, *items: Delivery) -> None:
-    async with store.transaction() as rows:
-        for item in items:
-            assert await rows.outbox.add(item)
-
-
-async def claim(
-    store: ports.Store, owner: str = "me", *, at: float = 0, limit: int = 9, to: str = "documents"
-) -> list[Delivery]:
-    async with store.transaction() as rows:
-        found: Sequence[Delivery] = await rows.outbox.claim(
-            to, owner, make.later(at), make.later(at + LEASE), limit
-        )
-    return list(found)
-
-
-def numbers(items: Sequence[Delivery]) -> list[object]:
-    return [item.payload["number"] for item in items]
-
-
-async def done(store: ports.Store, item: Delivery, owner: str = "me") -> bool:
-    async with store.transaction() as rows:
-        return await rows.outbox.done(item.dedup, owner, {"id": item.dedup})
+from tests.conformance.deliveries import LEASE, add, block, claim, done, later, numbers, settle
 
 
 async def test_a_delivery_comes_back_as_it_was_put_in(store: ports.Store) -> None:
@@ -75,7 +49,7 @@ async def test_a_claim_counts_the_attempt_and_leases(store: ports.Store) -> None
     await add(store, make.delivery(1))
 
     (first,) = await claim(store, "me")
-    assert (first.attempts, first.state) == (1, DeliveryState.PENDING)
+    assert (first.attempts, first.state, first.owner) == (1, DeliveryState.PENDING, "me")
     assert await claim(store, "other", at=LEASE - 1) == []
 
 
@@ -83,36 +57,114 @@ async def test_a_lease_that_ran_out_goes_to_another_and_the_first_changes_nothin
     store: ports.Store,
 ) -> None:
     await add(store, make.delivery(1))
-    await claim(store, "slow")
+    (slow,) = await claim(store, "slow")
 
     (taken,) = await claim(store, "quick", at=LEASE)
 
     assert taken.attempts == 2
-    assert not await done(store, taken, "slow")
+    assert not await done(store, slow)
+    assert not await later(store, slow, 0)
+    assert not await block(store, slow)
+    assert await done(store, taken)
+    assert not await done(store, taken)
+
+
+async def test_a_claim_of_the_same_process_again_fences_its_earlier_one(store: ports.Store) -> None:
+    await add(store, make.delivery(1))
+    (first,) = await claim(store, "me 1")
+    (second,) = await claim(store, "me 2", at=LEASE)
+
+    held = {first.dedup: first.owner}
     async with store.transaction() as rows:
-        assert not await rows.outbox.retry(taken.dedup, "slow", make.later(0), "slow")
-        assert not await rows.outbox.block(taken.dedup, "slow", "slow")
-    assert await done(store, taken, "quick")
-    assert not await done(store, taken, "quick")
+        assert await rows.outbox.renew(held, make.later(3 * LEASE)) == frozenset()
+    assert await settle(store, make.outcome(first), make.outcome(second)) == [False, True]
+
+
+async def test_only_the_leases_that_are_named_are_lengthened(store: ports.Store) -> None:
+    await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2)))
+    first, second = await claim(store)
+
+    async with store.transaction() as rows:
+        renewed = await rows.outbox.renew({first.dedup: first.owner}, make.later(2 * LEASE))
+
+    assert renewed == {first.dedup}
+    assert numbers(await claim(store, "other", at=LEASE)) == numbers([second])
+    assert numbers(await claim(store, "other", at=2 * LEASE - 1)) == []
+    assert numbers(await claim(store, "other", at=2 * LEASE)) == [1, 2]
+
+
+async def test_what_is_finished_is_nobodys_to_renew(store: ports.Store) -> None:
+    await add(store, make.delivery(1))
+    (item,) = await claim(store)
+    await done(store, item)
+
+    async with store.transaction() as rows:
+        assert await rows.outbox.renew({item.dedup: item.owner}, make.later(LEASE)) == frozenset()
+
+
+async def test_many_outcomes_of_several_claims_are_written_at_once(store: ports.Store) -> None:
+    await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2, 3, 4)))
+    first, second = await claim(store, "a", limit=2)
+    third, fourth = await claim(store, "b", limit=2)
+
+    ours = await settle(
+        store,
+        make.outcome(third, reference={"number": 3}),
+        make.outcome(first, state=DeliveryState.BLOCKED, reason="no"),
+        replace(make.outcome(second), owner="b"),
+        make.outcome(fourth, state=DeliveryState.PENDING, due=make.later(5), reason="away"),
+    )
+
+    assert ours == [True, True, False, True]
+    assert await settle(store) == []
+    async with store.reading() as rows:
+        found = [(await rows.outbox.of_order(key))[0] for key in "1234"]
+        assert await rows.outbox.blocked(9) == [found[0]]
+    assert [item.state.value for item in found] == ["blocked", "pending", "done", "pending"]
+    assert [item.reason for item in found] == ["no", "", "", "away"]
+    assert found[2].reference == {"number": 3}
+    assert [item.settled_at for item in found] == [None, None, make.later(0), None]
+    assert [item.owner for item in found] == ["", "a", "", ""]
+
+
+async def test_what_was_not_tried_is_no_attempt(store: ports.Store) -> None:
+    await add(store, make.delivery(1))
+    (item,) = await claim(store)
+
+    await settle(
+        store, make.outcome(item, state=DeliveryState.PENDING, due=make.later(1), tried=False)
+    )
+
+    (again,) = await claim(store, at=1)
+    assert again.attempts == 1
+
+
+async def test_who_waited_longest_is_first_and_who_failed_last_is_last(store: ports.Store) -> None:
+    await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2, 3)))
+    (first,) = await claim(store, limit=1)
+    await later(store, first, 5)
+
+    assert numbers(await claim(store, at=9, limit=1)) == [2]
+    assert numbers(await claim(store, at=9, limit=1)) == [3]
+    assert numbers(await claim(store, at=9, limit=1)) == [1]
 
 
 async def test_what_is_done_keeps_its_reference(store: ports.Store) -> None:
     await add(store, make.delivery(1))
     (item,) = await claim(store)
-    async with store.transaction() as rows:
-        assert await rows.outbox.done(item.dedup, "me", {"number": "PO 7", "at": {"line": 1}})
+    reference: dict[str, Any] = {"number": "PO 7", "at": {"line": 1}}
+    assert await settle(store, make.outcome(item, reference=reference)) == [True]
 
     async with store.reading() as rows:
         (found,) = await rows.outbox.of_order("a")
     assert found.state is DeliveryState.DONE
-    assert found.reference == {"number": "PO 7", "at": {"line": 1}}
+    assert found.reference == reference
 
 
 async def test_a_row_given_back_waits_until_it_is_due_and_holds_its_key(store: ports.Store) -> None:
     await add(store, make.delivery(1), make.delivery(2))
     (item,) = await claim(store)
-    async with store.transaction() as rows:
-        assert await rows.outbox.retry(item.dedup, "me", make.later(30), "no \x00 answer")
+    assert await later(store, item, 30, "no \x00 answer")
 
     assert await claim(store, at=29) == []
     (again,) = await claim(store, at=30)
@@ -123,8 +175,7 @@ async def test_a_row_given_back_waits_until_it_is_due_and_holds_its_key(store: p
 async def test_a_blocked_row_is_visible_and_later_ones_of_its_key_wait(store: ports.Store) -> None:
     await add(store, make.delivery(1), make.delivery(2), make.delivery(3, key="b"))
     (item, _) = await claim(store)
-    async with store.transaction() as rows:
-        assert await rows.outbox.block(item.dedup, "me", "unknown supplier")
+    assert await block(store, item, "unknown supplier")
 
     assert await claim(store, at=LEASE) != []
     assert numbers(await claim(store, at=LEASE)) == []
@@ -132,15 +183,47 @@ async def test_a_blocked_row_is_visible_and_later_ones_of_its_key_wait(store: po
         counts = await rows.outbox.counts()
         assert counts == {("documents", "blocked"): 1, ("documents", "pending"): 2}
         first, second = await rows.outbox.of_order("a")
+        assert await rows.outbox.oldest() == {"documents": make.NOW}
     assert (first.state, first.reason) == (DeliveryState.BLOCKED, "unknown supplier")
     assert second.state is DeliveryState.PENDING
+
+
+async def test_a_row_that_was_given_up_is_over_and_its_key_goes_on(store: ports.Store) -> None:
+    await add(store, make.delivery(1), make.delivery(2))
+    (item,) = await claim(store)
+    await block(store, item)
+
+    async with store.transaction() as rows:
+        assert await rows.outbox.give_up("erp", item.dedup, "no", make.later(9)) is None
+        ended = await rows.outbox.give_up("documents", item.dedup, "scrapped", make.later(9))
+        assert ended is not None
+        again = await rows.outbox.give_up("documents", item.dedup, "again", make.later(9))
+
+    assert again is None
+    assert (ended.state, ended.reason) == (DeliveryState.DEAD, "scrapped")
+    assert ended.settled_at == make.later(9)
+    assert numbers(await claim(store)) == [2]
+    async with store.transaction() as rows:
+        assert await rows.outbox.release("documents") == 0
+
+
+async def test_what_somebody_holds_cannot_be_given_up(store: ports.Store) -> None:
+    await add(store, make.delivery(1))
+    (item,) = await claim(store)
+
+    async with store.transaction() as rows:
+        held = await rows.outbox.give_up("documents", item.dedup, "no", make.later(LEASE - 1))
+        free = await rows.outbox.give_up("documents", item.dedup, "no", make.later(LEASE))
+
+    assert held is None
+    assert free is not None
+    assert not await done(store, item)
 
 
 async def test_a_release_makes_blocked_rows_due_at_once(store: ports.Store) -> None:
     await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2)))
     for item in await claim(store):
-        async with store.transaction() as rows:
-            await rows.outbox.block(item.dedup, "me", "refused")
+        await block(store, item)
 
     async with store.transaction() as rows:
         assert await rows.outbox.release("erp") == 0
@@ -149,6 +232,19 @@ async def test_a_release_makes_blocked_rows_due_at_once(store: ports.Store) -> N
     async with store.transaction() as rows:
         assert await rows.outbox.release("documents") == 1
     assert numbers(await claim(store)) == [1]
+
+
+async def test_a_destination_that_is_back_gets_what_waited_and_not_what_was_refused(
+    store: ports.Store,
+) -> None:
+    await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2)))
+    first, second = await claim(store)
+    await block(store, first)
+    await later(store, second, 3600)
+
+    async with store.transaction() as rows:
+        assert await rows.outbox.release("documents", blocked=False) == 1
+    assert numbers(await claim(store)) == [2]
 
 
 async def test_a_replay_delivers_all_of_a_key_again_in_order(store: ports.Store) -> None:
@@ -175,7 +271,7 @@ async def test_a_replay_takes_a_lease_away(store: ports.Store) -> None:
         await rows.outbox.replay("documents", "a")
 
     assert numbers(await claim(store, "quick")) == [1]
-    assert not await done(store, item, "slow")
+    assert not await done(store, item)
 
 
 async def test_a_pause_lasts_until_it_is_ended(store: ports.Store) -> None:

@@ -256,7 +256,7 @@ async def test_of_many_relays_each_delivery_has_one_and_keys_keep_their_order(
             for item in claimed:
                 delivered.append((item.key, item.dedup))
                 async with store.transaction() as rows:
-                    assert await rows.outbox.done(item.dedup, owner, {})
+                    assert await rows.outbox.settle([make.outcome(item)]) == [True]
             await asyncio.sleep(0.001)
 
     async with asyncio.timeout(30):

@@ -150,7 +150,7 @@ class Site:
         self.follow = Follow(start=0, routes=ROUTES, **common)
         self.close = Close(objects=objects, sender=self.sender, **common)
         self.relays = [
-            Relay(store=store, destination=doomed(item), clock=world.clock)
+            Relay(store=store, destination=doomed(item), clock=world.clock, wake=self.wakes.outbox)
             for item in world.destinations
         ]
         self.track = Track(store)
