@@ -57,14 +57,17 @@ class Sending(ABC):
 
     async def simulate(self, call: Call, sender: ids.Address) -> None:
         """Try the call on the newest state. Raise CallReverted."""
-        (reverted,) = await self.simulate_many([call], sender)
-        if reverted is not None:
-            raise reverted
+        (failed,) = await self.simulate_many([call], sender)
+        if failed is not None:
+            raise failed
 
     async def simulate_many(
         self, tried: Sequence[Call], sender: ids.Address
-    ) -> list[errors.CallReverted | None]:
-        """Try each call by itself on the newest state; return how it reverts, None if it does not."""
+    ) -> list[errors.LedgerError | None]:
+        """Try each call by itself on the newest state.
+
+        Return CallReverted for one that reverts, RpcFailed where the node has a trouble of its own.
+        """
         to, by = ids.checksum(self.deployment.orders), ids.checksum(sender)
         asked = [
             (
@@ -156,12 +159,11 @@ def _sent(answer: Any) -> Sent:
     return Sent.RETRY if isinstance(answer, errors.BadAnswer) else Sent.ACCEPTED
 
 
-def _reverted(answer: Any) -> errors.CallReverted | None:
-    """Read an answer to eth_call. Raise RpcFailed for an error that is the node's, not the call's."""
+def _reverted(answer: Any) -> errors.LedgerError | None:
     if not isinstance(answer, RpcFailed):
         return None
     if answer.error.data is None and "revert" not in answer.error.message.lower():
-        raise answer
+        return answer
     return binding.reverted(answer.error.data)
 
 

@@ -107,6 +107,18 @@ class SqlEvidence:
         if not done.rowcount:
             raise errors.Conflict("The evidence is elsewhere by now.", expected=expected.value)
 
+    async def claim(
+        self, wanted: Sequence[ids.EvidenceId], stage: Stage, *, expected: Stage
+    ) -> frozenset[ids.EvidenceId]:
+        """Set the stage of those that are where `expected` says, by one UPDATE."""
+        done = await self._connection.execute(
+            update(evidence)
+            .where(evidence.c.id.in_(wanted), evidence.c.stage == expected.value)
+            .values(stage=stage.value, reason="")
+            .returning(evidence.c.id)
+        )
+        return frozenset(ids.EvidenceId(row.id) for row in done)
+
     async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
         """Return the newest first."""
         query = select(evidence).order_by(evidence.c.number.desc()).limit(limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
@@ -22,23 +22,37 @@ class SqlOrders:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, item: Order) -> None:
+    async def add(self, *items: Order) -> None:
         """Insert; the same id again changes nothing. Raise Conflict if another has the attempt."""
-        values = {
-            **sql.values_of(item),
-            "content": item.content.as_json(),
-            "evidence": item.content.evidence,
-            "dataset_root": item.content.dataset_root,
-            "attempt": item.content.attempt,
-        }
+        values = [
+            {
+                **sql.values_of(item),
+                "content": item.content.as_json(),
+                "evidence": item.content.evidence,
+                "dataset_root": item.content.dataset_root,
+                "attempt": item.content.attempt,
+            }
+            for item in items
+        ]
+        insert = sql.insert(self._connection, maintenance_order).on_conflict_do_nothing()
+        done = await self._connection.execute(insert.returning(maintenance_order.c.id), values)
+        there = {ids.OrderId(row.id) for row in done}
+        if len(there) < len(items):
+            there |= (await self.evidence_of([item.id for item in items])).keys()
+        left = next((item for item in items if item.id not in there), None)
+        if left is not None:
+            raise errors.Conflict("Another order makes this attempt.", found=left.content.attempt)
+
+    async def evidence_of(
+        self, orders: Sequence[ids.OrderId]
+    ) -> Mapping[ids.OrderId, ids.EvidenceId]:
+        """Return the evidence of each order that is there."""
         table = maintenance_order.c
-        insert = sql.insert(self._connection, maintenance_order).values(**values)
-        done = await self._connection.execute(insert.on_conflict_do_nothing().returning(table.id))
-        if done.first() is not None:
-            return
-        same = select(table.id).where(table.id == item.id)
-        if (await self._connection.execute(same)).first() is None:
-            raise errors.Conflict("Another order makes this attempt.", found=item.content.attempt)
+        query = select(table.id, table.evidence).where(table.id.in_(orders))
+        return {
+            ids.OrderId(row.id): ids.EvidenceId(row.evidence)
+            for row in await self._connection.execute(query)
+        }
 
     async def void(self, wanted: ids.OrderId) -> None:
         """Give its attempt free."""
@@ -116,22 +130,29 @@ class SqlOrders:
         ]
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
-        """Append to the feed; one announcement per kind and order.
+        """Append to the feed; one announcement per kind and order."""
+        await self.announce_all(kind, {order: body})
+        known = select(feed.c.sequence).where(feed.c.kind == kind, feed.c.order == order)
+        return int((await self._connection.execute(known)).scalar_one())
+
+    async def announce_all(self, kind: str, bodies: Mapping[ids.OrderId, dict[str, Any]]) -> None:
+        """Append to the feed what is not there.
 
         One writer at a time, and the number from the table: numbers of a database sequence may be
         committed out of order, and a reader behind the higher one would never see the lower.
         """
         await sql.lock(self._connection, feed)
-        known = select(feed.c.sequence).where(feed.c.kind == kind, feed.c.order == order)
-        sequence = (await self._connection.execute(known)).scalar_one_or_none()
-        if sequence is not None:
-            return int(sequence)
+        known = select(feed.c.order).where(feed.c.kind == kind, feed.c.order.in_(bodies))
+        told = {row.order for row in await self._connection.execute(known)}
         last = select(func.coalesce(func.max(feed.c.sequence), 0))
         following = int((await self._connection.execute(last)).scalar_one()) + 1
-        await self._connection.execute(
-            feed.insert().values(sequence=following, kind=kind, order=order, body=body)
-        )
-        return following
+        fresh = [(order, body) for order, body in bodies.items() if order not in told]
+        values = [
+            {"sequence": at, "kind": kind, "order": order, "body": body}
+            for at, (order, body) in enumerate(fresh, following)
+        ]
+        if values:
+            await self._connection.execute(feed.insert(), values)
 
     async def told(self, kind: str, order: ids.OrderId) -> Announcement | None:
         """Return one announcement."""

@@ -22,34 +22,37 @@ class SqlOutgoing:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def next_nonce(self, key: ids.Address, at_least: int) -> int:
-        """Return the next nonce and count it up; the row stays locked to the commit."""
+    async def next_nonce(self, key: ids.Address, at_least: int, count: int = 1) -> int:
+        """Return the first of the next nonces and count them up; the row stays locked to the commit."""
         insert = sql.insert(self._connection, signer).values(address=key, next_nonce=at_least)
         await self._connection.execute(insert.on_conflict_do_nothing(index_elements=["address"]))
         query = select(signer.c.next_nonce).where(signer.c.address == key).with_for_update()
         nonce = max(int((await self._connection.execute(query)).scalar_one()), at_least)
         await self._connection.execute(
-            update(signer).where(signer.c.address == key).values(next_nonce=nonce + 1)
+            update(signer).where(signer.c.address == key).values(next_nonce=nonce + count)
         )
         return nonce
 
-    async def add(self, item: Outgoing) -> None:
+    async def add(self, *items: Outgoing) -> None:
         """Insert. Raise Conflict (purpose used) or NonceTaken."""
-        await self._set_aside(item.key)
-        values = {
-            **sql.values_of(item),
-            "orders": [order.hex() for order in item.orders],
-            "earlier": _plain(item.earlier),
-        }
-        insert = sql.insert(self._connection, outgoing).values(**values)
-        done = await self._connection.execute(
-            insert.on_conflict_do_nothing().returning(outgoing.c.key)
-        )
-        if done.first() is not None:
+        await self._set_aside([item.key for item in items])
+        values = [
+            {
+                **sql.values_of(item),
+                "orders": [order.hex() for order in item.orders],
+                "earlier": _plain(item.earlier),
+            }
+            for item in items
+        ]
+        insert = sql.insert(self._connection, outgoing).on_conflict_do_nothing()
+        done = await self._connection.execute(insert.returning(outgoing.c.key), values)
+        added = {row.key for row in done}
+        left = next((item for item in items if item.key not in added), None)
+        if left is None:
             return
-        if await self.get(item.key) is not None:
-            raise errors.Conflict("This transaction is already stored.", found=item.key)
-        raise errors.NonceTaken(found=item.nonce, signer=item.signer.hex())
+        if await self.get(left.key) is not None:
+            raise errors.Conflict("This transaction is already stored.", found=left.key)
+        raise errors.NonceTaken(found=left.nonce, signer=left.signer.hex())
 
     async def get(self, key: str) -> Outgoing | None:
         """Return it by purpose."""
@@ -67,18 +70,36 @@ class SqlOutgoing:
         )
         return [_read(row) for row in await self._connection.execute(query)]
 
+    async def at(self, signer: ids.Address, nonce: int) -> Outgoing | None:
+        """Return what a nonce was used for."""
+        table = outgoing.c
+        query = select(outgoing).where(table.signer == signer, table.nonce == nonce)
+        row = (await self._connection.execute(query)).first()
+        return _read(row) if row else None
+
+    async def overdue(self, before: datetime) -> Sequence[Outgoing]:
+        """Return what was stored before a moment and is not mined."""
+        query = (
+            select(outgoing)
+            .where(outgoing.c.state == TxState.STORED.value, outgoing.c.created_at < before)
+            .order_by(outgoing.c.nonce)
+        )
+        return [_read(row) for row in await self._connection.execute(query)]
+
     async def settle(self, key: str, state: TxState, reason: str = "") -> None:
         """Say what became of it."""
         await self._connection.execute(
             update(outgoing).where(outgoing.c.key == key).values(state=state.value, reason=reason)
         )
 
-    async def sent(self, key: str, at: datetime, *, refused: bool | None) -> None:
-        """Count a broadcast."""
+    async def sent(self, keys: Sequence[str], at: datetime, *, refused: bool | None) -> None:
+        """Count a broadcast of each."""
         values: dict[str, Any] = {"sends": outgoing.c.sends + 1, "sent_at": at}
         if refused is not None:
             values["refused_at"] = func.coalesce(outgoing.c.refused_at, at) if refused else None
-        await self._connection.execute(update(outgoing).where(outgoing.c.key == key).values(values))
+        await self._connection.execute(
+            update(outgoing).where(outgoing.c.key.in_(keys)).values(values)
+        )
 
     async def refused(self) -> Sequence[Outgoing]:
         """Return what is stored and taken by no node."""
@@ -105,12 +126,12 @@ class SqlOutgoing:
         if not done.rowcount:
             raise errors.Conflict("It was settled or signed anew meanwhile.", found=item.key)
 
-    async def _set_aside(self, key: str) -> None:
-        """Give a purpose that failed another name, so that it may be tried again."""
+    async def _set_aside(self, keys: Sequence[str]) -> None:
+        """Give purposes that failed another name, so that they may be tried again."""
         table = outgoing.c
         await self._connection.execute(
             update(outgoing)
-            .where(table.key == key, table.state == TxState.FAILED.value)
+            .where(table.key.in_(keys), table.state == TxState.FAILED.value)
             .values(key=table.key + "~" + cast(table.nonce, String))
         )
 

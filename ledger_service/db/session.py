@@ -20,7 +20,7 @@ from ledger_service.db.outbox import SqlOutbox
 from ledger_service.db.outgoing import SqlOutgoing
 from ledger_service.db.tokens import SqlTokens
 from ledger_service.domain import errors
-from ledger_service.outbox_port import CircuitRows, OutboxRows
+from ledger_service.ports.outbox import CircuitRows, OutboxRows
 
 WAIT_SECONDS = 30
 CONNECT_SECONDS = 10

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from ledger_service import ports
 from ledger_service.domain import dsse, errors, ids, order, statement
 from ledger_service.domain.calls import Propose
-from ledger_service.domain.facts import Skipped
+from ledger_service.domain.facts import Skipped, Version
 from ledger_service.domain.jobplan import JobPlans
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Stage
 from ledger_service.domain.records import Evidence, Hop, Order, Outgoing, TxState
-from ledger_service.services.send import BATCH, PROPOSE, Ended, Sender, purpose
+from ledger_service.services.send import BATCH, PROPOSE, Ended, Sender, Wanted, purpose
 from ledger_service.services.wakes import Wakes
+
+STEP = 10 * BATCH  #: orders by one commit, at most
+#: A block is full of about so many orders' gas when only proposals are in it.
+GAS_AN_ORDER = 60_000
+ASIDE_FOR = timedelta(seconds=30)
 
 log = structlog.get_logger()
 
@@ -33,6 +38,10 @@ class Built:
 
 class NotNow(Exception):
     """This evidence cannot be anchored, for a reason that will not pass."""
+
+
+AWAY = (errors.NodeUnreachable, errors.WrongChain)
+FINAL = (errors.CallReverted, errors.ConfigError, errors.InvalidEvidence, NotNow)
 
 
 class Anchor:
@@ -58,27 +67,28 @@ class Anchor:
         self._currency = currency
         self._clock = clock
         self._wakes = wakes
+        self._aside: dict[ids.EvidenceId, datetime] = {}  # what made trouble, until when
 
     async def step(self) -> bool:
-        """Anchor what waits, at most one batch; say whether there was anything."""
+        """Anchor what waits, at most ten batches by one commit; say whether there was anything."""
         await self._sender.ready()
-        async with self._store.reading() as rows:
-            waiting = await rows.evidence.to_anchor(BATCH)
+        waiting = await self._waiting()
         if not waiting:
             return False
-        built = await asyncio.gather(*(self._try_build(evidence) for evidence in waiting))
-        ready = [item for item in built if item is not None]
-        if ready:
-            outgoing = await self._commit(ready)
-            if outgoing is not None:
-                self._wakes.announced.ring()
-                await self._sender.broadcast(outgoing)
-        return True
+        built = await self._build_all(waiting)
+        outgoing = await self._commit(built)
+        if outgoing:
+            self._wakes.announced.ring()
+            await self._sender.broadcast(outgoing)
+        return any(item.id not in self._aside for item in waiting)
 
     async def reconcile(self, *, at_start: bool = False) -> bool:
         """Send again what the chain does not have; fail evidence whose proposal had no effect."""
-        for ended in await self._sender.look(at_start=at_start):
-            await self._end(ended)
+        ended = await self._sender.look(at_start=at_start)
+        skipped = await self._skipped(ended)
+        judged = await asyncio.gather(*(self._without_effect(item, skipped) for item in ended))
+        pairs = zip(ended, judged, strict=True)
+        await self._end([(item, without) for item, without in pairs if without is not None])
         return False
 
     async def again(self, evidence: ids.EvidenceId) -> None:
@@ -100,25 +110,90 @@ class Anchor:
             await rows.evidence.hop(Hop(evidence, "again", self._clock.now()))
         self._wakes.sealed.ring()
 
-    async def _try_build(self, evidence: Evidence) -> Built | None:
-        """Build and simulate; None if it failed for good, which is then written down."""
-        try:
-            built = await self._build(evidence)
-            await self._ledger.simulate(Propose((built.order.content,)), self._sender.address)
-        except (errors.CallReverted, errors.ConfigError, errors.InvalidEvidence, NotNow) as exc:
-            await self._fail(evidence.id, str(exc))
-            return None
+    async def _waiting(self) -> list[Evidence]:
+        """Return what to anchor now: what there is room for on the chain, oldest first.
+
+        Alone while nothing is under way. Under load it is left to gather, up to a batch, while the
+        pool holds more than a block of our proposals: they would only wait there.
+        """
+        room, under_way = STEP, await self._sender.under_way()
+        if under_way:
+            window = await self._ledger.block_gas() // GAS_AN_ORDER
+            room = min(STEP, max(window, BATCH) - under_way)
+            if room < BATCH:
+                return []
+        now = self._clock.now()
+        self._aside = {name: until for name, until in self._aside.items() if until > now}
+        async with self._store.reading() as rows:
+            found = await rows.evidence.to_anchor(room + len(self._aside))
+        return [item for item in found if item.id not in self._aside][:room]
+
+    async def _build_all(self, waiting: Sequence[Evidence]) -> list[Built]:
+        """Build and try each; what cannot be anchored is written down, and holds up no other.
+
+        First all of them as first attempts, which takes one question each, in one request.
+        """
+        assets = list({item.asset for item in waiting})
+        found = await asyncio.gather(
+            *(self._ledger.current_version(ids.asset_id(asset)) for asset in assets)
+        )
+        versions = dict(zip(assets, found, strict=True))
+        drafts = await self._each(
+            waiting, lambda item: self._build(item, versions[item.asset], attempt=1)
+        )
+        calls = [Propose((draft.order.content,)) for draft in drafts]
+        reverts = await self._ledger.simulate_many(calls, self._sender.address)
+        pairs = list(zip(drafts, reverts, strict=True))
+        built = [draft for draft, reverted in pairs if reverted is None]
+        built += await self._each(
+            [draft.evidence for draft, reverted in pairs if reverted is not None],
+            lambda item: self._try_again(item, versions[item.asset]),
+            answered=bool(built),
+        )
         return built
 
-    async def _build(self, evidence: Evidence) -> Built:
+    async def _each(
+        self,
+        waiting: Sequence[Evidence],
+        build: Callable[[Evidence], Awaitable[Built]],
+        *,
+        answered: bool = False,
+    ) -> list[Built]:
+        """Build each for itself. What fails for a reason that may pass is put aside for a while.
+
+        Raise NodeUnreachable if that is why, and no node `answered` of any: then it is nobody's own.
+        """
+        results = await asyncio.gather(*map(build, waiting), return_exceptions=True)
+        built: list[Built] = []
+        away: list[Exception] = []
+        for evidence, found in zip(waiting, results, strict=True):
+            if isinstance(found, Built):
+                built.append(found)
+            elif isinstance(found, FINAL):
+                await self._fail(evidence.id, str(found))
+            elif not isinstance(found, Exception):
+                raise found
+            elif isinstance(found, AWAY) and not (answered or built):
+                away.append(found)
+            else:
+                log.error("put aside", evidence=evidence.id.hex(), why=repr(found)[:200])
+                self._aside[evidence.id] = self._clock.now() + ASIDE_FOR
+        if away and not built:
+            raise away[0]
+        return built
+
+    async def _try_again(self, evidence: Evidence, version: Version | None) -> Built:
+        """Build it as the attempt that the chain says is next, and try it. Raise CallReverted, NotNow."""
+        attempt = await self._attempt(ids.asset_id(evidence.asset), evidence.id)
+        built = await self._build(evidence, version, attempt=attempt)
+        await self._ledger.simulate(Propose((built.order.content,)), self._sender.address)
+        return built
+
+    async def _build(self, evidence: Evidence, version: Version | None, *, attempt: int) -> Built:
         claim = statement.loads(dsse.loads(evidence.envelope).payload)
         if evidence.asset not in self._asset_types:
             raise NotNow(f"{evidence.asset} is no longer in this service's settings.")
         plan = self._plans.find(self._asset_types[evidence.asset], evidence.failure_mode)
-        asset = ids.asset_id(evidence.asset)
-        version, attempt = await asyncio.gather(
-            self._ledger.current_version(asset), self._attempt(asset, evidence.id)
-        )
         if version is None:
             raise NotNow(f"{evidence.asset} has no live version on chain.")
         now = self._clock.now().replace(microsecond=0)
@@ -155,87 +230,108 @@ class Anchor:
             raise NotNow(f"An order of this evidence is {word.status.title} on chain: {last.hex()}")
         return word.attempt + 1
 
-    async def _commit(self, ready: Sequence[Built]) -> Outgoing | None:
-        """Store orders, stages, announcements and the signed transaction, all or nothing.
+    async def _commit(self, ready: Sequence[Built]) -> list[Outgoing]:
+        """Store orders, stages, announcements and signed transactions by one commit, all or nothing.
 
-        None if another process was faster.
+        What another process was faster with is left out.
         """
-        call = Propose(tuple(item.order.content for item in ready))
-        names = [item.order.id for item in ready]
-        key = purpose(names)
+        if not ready:
+            return []
         try:
             async with self._store.transaction() as rows:
-                for item in ready:
-                    await self._store_order(rows, item)
-                return await self._sender.store(rows, key, call, names)
+                # First, and guarded: of two processes that built an order each, one gets no further.
+                wanted = [item.evidence.id for item in ready]
+                ours = await rows.evidence.claim(wanted, Stage.ANCHORING, expected=Stage.SEALED)
+                return await self._store_orders(
+                    rows, [item for item in ready if item.evidence.id in ours]
+                )
         except errors.Conflict as exc:
-            log.warning("given up, another process was faster", why=str(exc))
-            return None
+            log.warning("another process was faster", why=str(exc), orders=len(ready))
+            if len(ready) == 1:
+                return []
+            return [it for item in ready for it in await self._commit([item])]
 
-    async def _store_order(self, rows: ports.Transaction, item: Built) -> None:
-        # First, and guarded: of two processes that built an order each, one gets no further.
-        await rows.evidence.move(item.evidence.id, Stage.ANCHORING, expected=Stage.SEALED)
-        await rows.evidence.hop(Hop(item.evidence.id, "anchoring", self._clock.now()))
-        await rows.orders.add(item.order)
-        await rows.orders.announce(
-            "order",
-            item.order.id,
-            {
-                "content": item.order.content.as_json(),
-                "document": base64.b64encode(item.order.document).decode(),
-                "envelope": base64.b64encode(item.evidence.envelope).decode(),
-                "asset": item.order.asset,
-            },
-        )
+    async def _store_orders(self, rows: ports.Transaction, ours: Sequence[Built]) -> list[Outgoing]:
+        if not ours:
+            return []
+        now = self._clock.now()
+        await rows.evidence.hop(*(Hop(item.evidence.id, "anchoring", now) for item in ours))
+        await rows.orders.add(*(item.order for item in ours))
+        await rows.orders.announce_all("order", {item.order.id: _told(item) for item in ours})
+        batches = [ours[at : at + BATCH] for at in range(0, len(ours), BATCH)]
+        return await self._sender.store(rows, [_wanted(batch) for batch in batches])
 
-    async def _end(self, ended: Ended) -> None:
-        """Write down what became of a transaction and what follows from it, all or nothing."""
-        without = await self._without_effect(ended)
-        if without is None:
+    async def _end(self, judged: Sequence[tuple[Ended, dict[ids.OrderId, str]]]) -> None:
+        """Write down what became of transactions and what follows from it, by one commit.
+
+        If one of them cannot be written down, each by its own: it holds up no other.
+        """
+        if not judged:
             return
-        async with self._store.transaction() as rows:
-            await rows.outgoing.settle(ended.outgoing.key, ended.state, ended.reason)
-            for order, reason in without.items():
-                evidence = (await rows.orders.get(order)).content.evidence
-                await rows.orders.void(order)
-                await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
-            if ended.state is TxState.FAILED and not ended.outgoing.key.startswith(PROPOSE):
-                await self._sender.note_failure(rows, ended)
+        try:
+            async with self._store.transaction() as rows:
+                for ended, without in judged:
+                    await self._end_one(rows, ended, without)
+        except (errors.NotFound, errors.Conflict) as exc:
+            if len(judged) == 1:
+                log.exception("not written down", transaction=judged[0][0].outgoing.key, why=exc)
+                return
+            for one in judged:
+                await self._end([one])
 
-    async def _without_effect(self, ended: Ended) -> dict[ids.OrderId, str] | None:
+    async def _end_one(
+        self, rows: ports.Transaction, ended: Ended, without: Mapping[ids.OrderId, str]
+    ) -> None:
+        await rows.outgoing.settle(ended.outgoing.key, ended.state, ended.reason)
+        for name, reason in without.items():
+            evidence = (await rows.orders.get(name)).content.evidence
+            await rows.orders.void(name)
+            await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
+        if ended.state is TxState.FAILED and not ended.outgoing.key.startswith(PROPOSE):
+            await self._sender.note_failure(rows, ended)
+
+    async def _without_effect(
+        self, ended: Ended, skipped: Mapping[ids.TxHash, dict[ids.OrderId, str]]
+    ) -> dict[ids.OrderId, str] | None:
         """Return the orders that a transaction did not propose and nobody else did, with the reason.
 
         None if the chain cannot say it now: then it is asked again.
         """
         if not ended.outgoing.key.startswith(PROPOSE):
             return {}
-        suspects = await self._suspects(ended)
-        if not suspects:
-            return suspects
+        suspects = dict.fromkeys(ended.outgoing.orders, ended.reason)
+        if ended.state is TxState.MINED:
+            assert ended.receipt is not None, "it was mined"
+            if len(ended.outgoing.orders) > 1 and ended.receipt.hash not in skipped:
+                return None
+            suspects = skipped.get(ended.receipt.hash, {})
         words = await asyncio.gather(*(self._ledger.word(order) for order in suspects))
         pairs = zip(suspects.items(), words, strict=True)
         return {order: reason for (order, reason), word in pairs if not word.proposed_at}
 
-    async def _suspects(self, ended: Ended) -> dict[ids.OrderId, str] | None:
-        orders = ended.outgoing.orders
-        if ended.state is TxState.FAILED:
-            return dict.fromkeys(orders, ended.reason)
-        return await self._skipped(ended) if len(orders) > 1 else {}
-
-    async def _skipped(self, ended: Ended) -> dict[ids.OrderId, str] | None:
-        """Return what a batch left out, by the events of this very transaction.
+    async def _skipped(self, ended: Sequence[Ended]) -> Mapping[ids.TxHash, dict[ids.OrderId, str]]:
+        """Return what each batch left out, by the events of this very transaction.
 
         Agents' batches skip too, an order that is not proposed yet among others: that is no failure.
+        A batch whose block is another one by now is not in the answer.
         """
-        assert ended.receipt is not None, "it was mined"
-        block = await self._ledger.block(ended.receipt.block)
-        if block is None or block.hash != ended.receipt.block_hash:
-            return None
-        return {
-            fact.event.order: f"Skipped by the contract: reason {fact.event.why}, found {fact.event.found}."
-            for fact in await self._ledger.facts(block)
-            if isinstance(fact.event, Skipped) and fact.place.transaction == ended.receipt.hash
+        receipts = [
+            item.receipt
+            for item in ended
+            if item.receipt and item.state is TxState.MINED and len(item.outgoing.orders) > 1
+        ]
+        heights = sorted({receipt.block for receipt in receipts})
+        blocks = await asyncio.gather(*(self._ledger.block(height) for height in heights))
+        there = {block.hash: block for block in blocks if block is not None}
+        found: dict[ids.TxHash, dict[ids.OrderId, str]] = {
+            receipt.hash: {} for receipt in receipts if receipt.block_hash in there
         }
+        for facts in await asyncio.gather(*map(self._ledger.facts, there.values())):
+            for fact in facts:
+                if isinstance(fact.event, Skipped) and fact.place.transaction in found:
+                    why = f"Skipped by the contract: reason {fact.event.why}, found {fact.event.found}."
+                    found[fact.place.transaction][fact.event.order] = why
+        return found
 
     async def _fail(self, evidence: ids.EvidenceId, reason: str) -> None:
         async with self._store.transaction() as rows:
@@ -251,3 +347,18 @@ class Anchor:
             return
         log.warning("failed", evidence=evidence.hex(), why=reason)
         await rows.evidence.hop(Hop(evidence, "failed", self._clock.now(), detail=reason))
+
+
+def _wanted(batch: Sequence[Built]) -> Wanted:
+    names = tuple(item.order.id for item in batch)
+    return Wanted(purpose(names), Propose(tuple(item.order.content for item in batch)), names)
+
+
+def _told(item: Built) -> dict[str, object]:
+    """Return what the organisations are told of an order."""
+    return {
+        "content": item.order.content.as_json(),
+        "document": base64.b64encode(item.order.document).decode(),
+        "envelope": base64.b64encode(item.evidence.envelope).decode(),
+        "asset": item.order.asset,
+    }

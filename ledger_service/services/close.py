@@ -10,7 +10,7 @@ from ledger_service.domain import errors, ids, result
 from ledger_service.domain.calls import Call, Expire, Withdraw
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import Hop, Order, Result, TxState
-from ledger_service.services.send import Sender
+from ledger_service.services.send import Sender, Wanted
 from ledger_service.services.wakes import Wakes
 
 MAX_RESULT_BYTES = 64 * 1024
@@ -145,7 +145,7 @@ class Close:
         await self._ledger.simulate(call, self._sender.address)
         async with self._store.transaction() as rows:
             key = f"{verb}:{order.id.hex()}"
-            outgoing = await self._sender.store(rows, key, call, [order.id])
+            outgoing = await self._sender.store(rows, [Wanted(key, call, (order.id,))])
         await self._sender.broadcast(outgoing)
 
 

@@ -1,11 +1,12 @@
-"""Send: nonce, signature and storage in one transaction, then broadcast; the same bytes again and again.
+"""Send: nonces, signatures and storage in one transaction, then broadcast; the same bytes again and again.
 
-Other bytes are signed for a nonce only when every node has refused the present ones for some time.
+Other bytes are signed for a nonce only when every node has refused the present ones for some time,
+or when an operator wants it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,9 +22,12 @@ PROPOSE = "propose:"
 RESEND_AFTER = timedelta(seconds=3)
 RESEND_AT_LEAST = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=5)
+HASTE = timedelta(seconds=15)
+STUCK_AFTER = timedelta(minutes=5)
 REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED})
 TRANSFER_GAS = 21_000
 LOST_AFTER = timedelta(seconds=30)
+GAPS_AT_ONCE = 100
 
 log = structlog.get_logger()
 
@@ -32,6 +36,15 @@ def purpose(orders: Sequence[ids.OrderId]) -> str:
     """Return the key of the transaction that proposes these orders, the first one named."""
     more = f"+{len(orders) - 1}" if len(orders) > 1 else ""
     return f"{PROPOSE}{orders[0].hex()}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A transaction to be: its purpose's name, what it calls, and for which orders."""
+
+    key: str
+    call: Call
+    orders: tuple[ids.OrderId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class Sender:
         self._clock = clock
         self._mined: int | None = None
         self._missing: dict[str, datetime] = {}  # since when a nonce is used and no receipt found
+        self._gaps: dict[int, datetime] = {}  # since when the next nonce is nobody's
 
     @property
     def address(self) -> ids.Address:
@@ -75,76 +89,140 @@ class Sender:
         if self._mined is None:
             self._mined = await self._ledger.nonce(self.address)
 
-    async def store(
-        self, rows: ports.Transaction, key: str, call: Call, orders: Sequence[ids.OrderId]
-    ) -> Outgoing:
-        """Take the nonce, sign, and store the bytes, in the caller's transaction. Raise Conflict."""
-        assert self._mined is not None, "ready() comes first"
-        nonce = await rows.outgoing.next_nonce(self.address, self._mined)
-        signed = self._signer.sign(self._ledger.prepare(call), nonce)
-        outgoing = Outgoing(
-            key=key,
-            signer=self.address,
-            nonce=nonce,
-            hash=signed.hash,
-            raw=signed.raw,
-            created_at=self._clock.now(),
-            orders=tuple(orders),
-        )
-        await rows.outgoing.add(outgoing)
-        return outgoing
+    async def under_way(self) -> int:
+        """Return how many orders are in transactions that no block has yet."""
+        async with self._store.reading() as rows:
+            unfinished = await rows.outgoing.unfinished(self.address)
+        if not unfinished:
+            return 0
+        mined = await self._ledger.nonce(self.address)
+        return sum(len(item.orders) for item in unfinished if item.nonce >= mined)
 
-    async def broadcast(self, outgoing: Outgoing) -> Sent:
-        """Give stored bytes to every node. A failure is logged and told: they are sent again later."""
-        outcome = await self._ledger.send(outgoing.raw)
-        if outcome not in {Sent.ACCEPTED, Sent.KNOWN}:
-            log.warning("not taken", transaction=outgoing.key, outcome=outcome.value)
-        refused = None if outcome is Sent.RETRY else outcome in REFUSALS
+    async def store(self, rows: ports.Transaction, wanted: Sequence[Wanted]) -> list[Outgoing]:
+        """Take the nonces, sign, and store the bytes, in the caller's transaction. Raise Conflict."""
+        assert self._mined is not None, "ready() comes first"
+        nonce = await rows.outgoing.next_nonce(self.address, self._mined, len(wanted))
+        items = [self._sign(item, at) for at, item in enumerate(wanted, nonce)]
+        await rows.outgoing.add(*items)
+        return items
+
+    async def broadcast(self, items: Sequence[Outgoing]) -> list[Sent]:
+        """Give stored bytes to every node, in the order of their nonces.
+
+        A failure is logged and told: they are sent again later.
+        """
+        outcomes = list(await self._ledger.send_many([item.raw for item in items]))
+        pairs = list(zip(items, outcomes, strict=True))
+        for item, outcome in pairs:
+            if outcome not in {Sent.ACCEPTED, Sent.KNOWN}:
+                log.warning("not taken", transaction=item.key, outcome=outcome.value)
         async with self._store.transaction() as rows:
-            await rows.outgoing.sent(outgoing.key, self._clock.now(), refused=refused)
-            await self._note(rows, outgoing, "sent", outcome.value)
-        return outcome
+            now = self._clock.now()
+            for refused in (None, False, True):
+                keys = [item.key for item, outcome in pairs if _refused(outcome) is refused]
+                if keys:
+                    await rows.outgoing.sent(keys, now, refused=refused)
+            await self._note(rows, ((item, "sent", outcome.value) for item, outcome in pairs))
+        return outcomes
 
     async def note_failure(self, rows: ports.Transaction, ended: Ended) -> None:
         """Let the tracker say that a transaction came to nothing, and why."""
-        await self._note(rows, ended.outgoing, "failed", ended.reason)
+        await self._note(rows, [(ended.outgoing, "failed", ended.reason)])
 
     async def look(self, *, at_start: bool = False) -> list[Ended]:
         """Compare what is stored with the chain; send again what is missing; return what has ended.
 
-        Nothing is written down here: the caller does it, together with what follows from it.
+        Nothing is written down here: the caller does it, together with what follows from it. The
+        chain is asked for two counts and for the receipts of what they say has ended: once each.
         """
         async with self._store.reading() as rows:
             unfinished = await rows.outgoing.unfinished(self.address)
         if not unfinished:
             return []
-        mined = await self._ledger.nonce(self.address)
+        mined = self._mined = await self._ledger.nonce(self.address)
         final = (await self._ledger.head()).number - self._ledger.finality_depth
-        found = []
-        for outgoing in unfinished:
-            ended = await self._look_at(outgoing, mined, final, at_start=at_start)
-            if ended is not None:
-                found.append(ended)
-        return found
+        settled = min(mined, await self._ledger.nonce(self.address, final))
+        ended = await self._ends([item for item in unfinished if item.nonce < settled], final)
+        waiting = [item for item in unfinished if item.nonce >= mined]
+        if waiting and waiting[0].nonce > mined:
+            await self._close_gap(mined, waiting[0].nonce)
+        await self._send_again(waiting, mined, at_start=at_start)
+        return ended
 
-    async def _look_at(
-        self, outgoing: Outgoing, mined: int, final: int, *, at_start: bool
-    ) -> Ended | None:
-        for signed in (Earlier(outgoing.hash, outgoing.void), *outgoing.earlier):
-            receipt = await self._ledger.receipt(signed.hash)
-            if receipt is not None:
-                self._missing.pop(outgoing.key, None)
-                return _ended(outgoing, signed, receipt) if receipt.block <= final else None
-        if outgoing.nonce < mined:
-            return self._lost(outgoing)
-        if at_start or self._is_due(outgoing):
-            outcome = await self.broadcast(outgoing)
-            # Only the nonce that all others wait for, and only if it is refused to this moment.
-            if outgoing.nonce == mined and outcome in REFUSALS and self._is_hopeless(outgoing):
-                await self._sign_anew(outgoing, outcome)
-        return None
+    async def cancel(self, nonce: int) -> Sent:
+        """Sign a stored transaction's nonce again, for nothing and at higher fees, and send that.
 
-    async def _sign_anew(self, outgoing: Outgoing, outcome: Sent) -> None:
+        Whichever of the bytes is mined ends it. Raise NotFound, IllegalMove; Conflict if it was
+        settled or signed anew at the same moment.
+        """
+        async with self._store.reading() as rows:
+            found = await rows.outgoing.at(self.address, nonce)
+        if found is None:
+            raise errors.NotFound("No transaction has this nonce.", found=nonce)
+        if found.state is not TxState.STORED:
+            raise errors.IllegalMove("It has ended.", found=found.state.value, expected="stored")
+        unsigned = using_up(self._ledger.prepare(await self._call(found)), self.address)
+        unsigned = raised(unsigned, len(found.earlier) + 1)
+        return await self._replace(found, unsigned, void=True, why="Cancelled by an operator.")
+
+    def _sign(self, wanted: Wanted, nonce: int) -> Outgoing:
+        signed = self._signer.sign(self._ledger.prepare(wanted.call), nonce)
+        return Outgoing(
+            key=wanted.key,
+            signer=self.address,
+            nonce=nonce,
+            hash=signed.hash,
+            raw=signed.raw,
+            created_at=self._clock.now(),
+            orders=wanted.orders,
+        )
+
+    async def _ends(self, used: Sequence[Outgoing], final: int) -> list[Ended]:
+        """Return what became of transactions whose nonces final blocks have used."""
+        tries = [
+            (item, signed)
+            for item in used
+            for signed in (Earlier(item.hash, item.void), *item.earlier)
+        ]
+        receipts = await self._ledger.receipts([signed.hash for _, signed in tries])
+        mined = {
+            item.key: (signed, receipt)
+            for (item, signed), receipt in zip(tries, receipts, strict=True)
+            if receipt is not None
+        }
+        ended = []
+        for item in used:
+            if item.key not in mined:
+                ended += self._lost(item)
+                continue
+            self._missing.pop(item.key, None)
+            signed, receipt = mined[item.key]
+            if receipt.block <= final:
+                ended.append(_ended(item, signed, receipt))
+        return ended
+
+    async def _send_again(self, waiting: Sequence[Outgoing], mined: int, *, at_start: bool) -> None:
+        """Send what is due. What a pool had lost was not all that it lost: the rest follows at once."""
+        due = [item for item in waiting if at_start or self._is_due(item)]
+        if not due:
+            return
+        outcomes = await self.broadcast(due)
+        if not at_start and any(
+            item.sends and outcome is Sent.ACCEPTED
+            for item, outcome in zip(due, outcomes, strict=True)
+        ):
+            behind = [item for item in waiting if item not in due]
+            if behind:
+                await self.broadcast(behind)
+        first, outcome = due[0], outcomes[0]
+        # Only the nonce that all others wait for, and only if it is refused to this moment. Bytes that
+        # are wrong in themselves hold the others up for a moment only.
+        hasty = outcome is Sent.REFUSED and len(waiting) > 1
+        patience = min(HASTE, self._patience) if hasty else self._patience
+        if first.nonce == mined and outcome in REFUSALS and self._is_refused(first, patience):
+            await self._sign_anew(first, outcome, patience)
+
+    async def _sign_anew(self, outgoing: Outgoing, outcome: Sent, patience: timedelta) -> None:
         """Sign the nonce again: the same call at the present fees, or nothing but the nonce's use.
 
         An order keeps its meaning: either these very contents are proposed, or nothing is.
@@ -153,19 +231,50 @@ class Sender:
         void = outgoing.void or outcome is Sent.REFUSED
         if void:
             unsigned = using_up(unsigned, self.address)
+        why = f"Every node refused it for {patience.total_seconds():.0f} s: {outcome.value}."
+        try:
+            await self._replace(outgoing, unsigned, void=void, why=why)
+        except errors.Conflict:
+            return  # another process was faster
+
+    async def _replace(
+        self, outgoing: Outgoing, unsigned: Unsigned, *, void: bool, why: str
+    ) -> Sent:
+        """Store other bytes for the nonce and send them. Raise Conflict."""
         signed = self._signer.sign(unsigned, outgoing.nonce)
         if signed.hash in {outgoing.hash, *(item.hash for item in outgoing.earlier)}:
             log.error("no node takes it; other fees are needed", transaction=outgoing.key)
-            return
-        why = f"Every node refused it for {self._patience.total_seconds():.0f} s: {outcome.value}."
-        try:
-            async with self._store.transaction() as rows:
-                await rows.outgoing.sign_anew(outgoing, signed, void=void, why=why)
-                await self._note(rows, outgoing, "void" if void else "at new fees", why)
-        except errors.Conflict:
-            return  # another process was faster
+            return Sent.UNDERPRICED
+        async with self._store.transaction() as rows:
+            await rows.outgoing.sign_anew(outgoing, signed, void=void, why=why)
+            await self._note(rows, [(outgoing, "void" if void else "at new fees", why)])
         log.warning("signed anew", transaction=outgoing.key, void=void, why=why)
-        await self.broadcast(replace(outgoing, hash=signed.hash, raw=signed.raw))
+        (outcome,) = await self.broadcast([replace(outgoing, hash=signed.hash, raw=signed.raw)])
+        return outcome
+
+    async def _close_gap(self, mined: int, first: int) -> None:
+        """See to nonces that the chain wants next and that nothing unfinished has.
+
+        What we hold as mined, a chain that lost it is given again. What is nobody's (the key was
+        used elsewhere, and a rewrite dropped that) is used up for nothing, after some time: all
+        that is signed waits behind it.
+        """
+        async with self._store.reading() as rows:
+            wanted = range(mined, min(first, mined + GAPS_AT_ONCE))
+            found = [await rows.outgoing.at(self.address, nonce) for nonce in wanted]
+        again = [item.raw for item in found if item is not None and item.state is TxState.MINED]
+        if again:
+            log.warning("the chain has lost what was mined", nonce=mined, count=len(again))
+            await self._ledger.send_many(again)
+        if found[0] is not None and found[0].state is TxState.MINED:
+            return
+        now = self._clock.now()
+        self._gaps = {mined: self._gaps.get(mined, now)}
+        if now < self._gaps[mined] + self._patience:
+            return
+        log.warning("a nonce is nobody's; it is used for nothing", nonce=mined)
+        unsigned = using_up(self._ledger.prepare(Propose(())), self.address)
+        await self._ledger.send(self._signer.sign(unsigned, mined).raw)
 
     async def _call(self, outgoing: Outgoing) -> Call:
         """Return what a stored transaction calls."""
@@ -179,14 +288,23 @@ class Sender:
         return Propose(contents)
 
     async def _note(
-        self, rows: ports.Transaction, outgoing: Outgoing, what: str, detail: str
+        self, rows: ports.Transaction, told: Iterable[tuple[Outgoing, str, str]]
     ) -> None:
-        name = f"{outgoing.key.partition(':')[0]} {what}"
-        for order in outgoing.orders:
-            evidence = (await rows.orders.get(order)).content.evidence
-            await rows.evidence.hop(Hop(evidence, name, self._clock.now(), detail=detail))
+        """Record (transaction, what, detail) as a hop of each order's evidence."""
+        told = list(told)
+        evidence = await rows.orders.evidence_of(
+            [order for outgoing, _, _ in told for order in outgoing.orders]
+        )
+        now = self._clock.now()
+        hops = [
+            Hop(evidence[order], f"{outgoing.key.partition(':')[0]} {what}", now, detail=detail)
+            for outgoing, what, detail in told
+            for order in outgoing.orders
+            if order in evidence
+        ]
+        await rows.evidence.hop(*hops)
 
-    def _lost(self, outgoing: Outgoing) -> Ended | None:
+    def _lost(self, outgoing: Outgoing) -> list[Ended]:
         """Another transaction holds the nonce, so it seems.
 
         Believed when nothing else was seen for a while: the node that counted the nonce may be
@@ -194,8 +312,8 @@ class Sender:
         """
         now = self._clock.now()
         if now < self._missing.setdefault(outgoing.key, now) + LOST_AFTER:
-            return None
-        return Ended(outgoing, TxState.FAILED, "Another transaction of this key took its nonce.")
+            return []
+        return [Ended(outgoing, TxState.FAILED, "Another transaction of this key took its nonce.")]
 
     def _is_due(self, outgoing: Outgoing) -> bool:
         # 3 s after the last time, then 6 s, 12 s, ... up to a minute; it never gives up.
@@ -203,14 +321,28 @@ class Sender:
         last = outgoing.sent_at or outgoing.created_at
         return self._clock.now() > last + min(wait, RESEND_AT_LEAST)
 
-    def _is_hopeless(self, outgoing: Outgoing) -> bool:
+    def _is_refused(self, outgoing: Outgoing, patience: timedelta) -> bool:
         since = outgoing.refused_at
-        return since is not None and self._clock.now() >= since + self._patience
+        return since is not None and self._clock.now() >= since + patience
 
 
 def using_up(unsigned: Unsigned, key: ids.Address) -> Unsigned:
     """Return what uses a nonce and does nothing else: a transfer of nothing, at the same fees."""
     return replace(unsigned, to=key, data=b"", value=0, gas=TRANSFER_GAS)
+
+
+def raised(unsigned: Unsigned, times: int) -> Unsigned:
+    """Return it at fees a quarter higher, so many times over: what pools want of a replacement.
+
+    Where gas is free it stays free.
+    """
+    fees = tuple((name, -(-fee * 5**times // 4**times)) for name, fee in unsigned.fees)
+    return replace(unsigned, fees=fees)
+
+
+def _refused(outcome: Sent) -> bool | None:
+    """Say whether every node refused; None if that is not known."""
+    return None if outcome is Sent.RETRY else outcome in REFUSALS
 
 
 def _ended(outgoing: Outgoing, signed: Earlier, receipt: Receipt) -> Ended:

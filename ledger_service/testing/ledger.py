@@ -24,6 +24,7 @@ from ledger_service.domain.facts import (
 from ledger_service.domain.order import OrdersDomain
 from ledger_service.testing.clock import FakeClock
 from ledger_service.testing.consortium import Registry, Terms
+from ledger_service.testing.many import Many
 from ledger_service.testing.orderbook import NOTHING, Book, Turn
 from ledger_service.testing.signer import (
     MemoryTransaction,
@@ -50,7 +51,7 @@ class _Mined:
     receipts: dict[ids.TxHash, Receipt] = field(default_factory=dict)
 
 
-class MemoryLedger:
+class MemoryLedger(Many):
     """The Ledger port, and the whole chain behind it.
 
     Nothing is mined until `mine()`; with `automine` each send makes its block. Faults to order:
@@ -73,6 +74,7 @@ class MemoryLedger:
         self.keeps_state = True
         self.price = self.least_price = 0
         self.most_gas = GAS
+        self.gas_of_block = 30_000_000
         self.answers: deque[Sent] = deque()
         self._clock = clock or FakeClock()
         self._salt = 0
@@ -227,10 +229,16 @@ class MemoryLedger:
             seen = self._chain[-1].block
             yield seen
 
-    async def nonce(self, address: ids.Address) -> int:
-        """Return how many transactions of this key are mined."""
+    async def nonce(self, address: ids.Address, block: int | None = None) -> int:
+        """Return how many transactions of this key are mined, up to a block."""
         self._check_up()
-        return self._chain[-1].nonces.get(address, 0)
+        at = len(self._chain) - 1 if block is None else max(block, 0)
+        return self._chain[at].nonces.get(address, 0)
+
+    async def block_gas(self) -> int:
+        """Return how much gas a block holds."""
+        self._check_up()
+        return self.gas_of_block
 
     async def simulate(self, call: Call, sender: ids.Address) -> None:
         """Try the call on the newest state. Raise CallReverted."""

@@ -30,14 +30,18 @@ class MemoryOutgoing:
         self._rows = state.rows
         self._nonces = state.nonces
 
-    async def next_nonce(self, key: ids.Address, at_least: int) -> int:
+    async def next_nonce(self, key: ids.Address, at_least: int, count: int = 1) -> int:
         """Count up."""
         nonce = max(self._nonces.get(key, 0), at_least)
-        self._nonces[key] = nonce + 1
+        self._nonces[key] = nonce + count
         return nonce
 
-    async def add(self, item: Outgoing) -> None:
+    async def add(self, *items: Outgoing) -> None:
         """Insert."""
+        for item in items:
+            self._add(item)
+
+    def _add(self, item: Outgoing) -> None:
         known = self._rows.get(item.key)
         if known is not None and known.state is TxState.FAILED:
             aside = f"{item.key}~{known.nonce}"
@@ -57,19 +61,26 @@ class MemoryOutgoing:
         """Return what is stored and not mined, by nonce."""
         return [item for item in self._stored() if item.signer == key]
 
+    async def at(self, signer: ids.Address, nonce: int) -> Outgoing | None:
+        """Return what a nonce was used for."""
+        wanted = (signer, nonce)
+        return next((it for it in self._rows.values() if (it.signer, it.nonce) == wanted), None)
+
+    async def overdue(self, before: datetime) -> Sequence[Outgoing]:
+        """Return what was stored before a moment and is not mined."""
+        return [item for item in self._stored() if item.created_at < before]
+
     async def settle(self, key: str, state: TxState, reason: str = "") -> None:
         """Say what became of it."""
         if key in self._rows:
             self._rows[key] = replace(self._rows[key], state=state, reason=reason)
 
-    async def sent(self, key: str, at: datetime, *, refused: bool | None) -> None:
-        """Count a broadcast."""
-        if key not in self._rows:
-            return
-        item = self._rows[key]
-        since = (item.refused_at or at) if refused else None
-        since = item.refused_at if refused is None else since
-        self._rows[key] = replace(item, sends=item.sends + 1, sent_at=at, refused_at=since)
+    async def sent(self, keys: Sequence[str], at: datetime, *, refused: bool | None) -> None:
+        """Count a broadcast of each."""
+        for item in [self._rows[key] for key in keys if key in self._rows]:
+            since = (item.refused_at or at) if refused else None
+            since = item.refused_at if refused is None else since
+            self._rows[item.key] = replace(item, sends=item.sends + 1, sent_at=at, refused_at=since)
 
     async def refused(self) -> Sequence[Outgoing]:
         """Return what no node takes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,7 +21,7 @@ from ledger_service.domain.records import (
     Result,
     Token,
 )
-from ledger_service.outbox_port import CircuitRows, OutboxRows
+from ledger_service.ports.outbox import CircuitRows, OutboxRows
 from ledger_service.testing.outbox import MemoryCircuits, MemoryOutbox, OutboxState
 from ledger_service.testing.outgoing import MemoryOutgoing, OutgoingState
 
@@ -160,6 +160,16 @@ class MemoryEvidence:
         newest = reversed(self._state.evidence.values())
         return [e for e in newest if before is None or e.received_at < before][:limit]
 
+    async def claim(
+        self, wanted: Sequence[ids.EvidenceId], stage: Stage, *, expected: Stage
+    ) -> frozenset[ids.EvidenceId]:
+        """Set the stage of those that are where they are expected."""
+        found = [self._state.evidence[name] for name in wanted if name in self._state.evidence]
+        moved = [item.id for item in found if item.stage is expected]
+        for name in moved:
+            await self.move(name, stage, expected=expected)
+        return frozenset(moved)
+
     async def hop(self, *items: Hop) -> None:
         """Insert or add up."""
         for item in items:
@@ -179,13 +189,21 @@ class MemoryOrders:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    async def add(self, item: Order) -> None:
+    async def add(self, *items: Order) -> None:
         """Insert. Raise Conflict if another order has the attempt."""
-        for other in await self.of_evidence(item.content.evidence):
-            same = other.content.attempt == item.content.attempt
-            if same and other.id != item.id and other.id not in self._state.void:
-                raise errors.Conflict("Another order makes this attempt.")
-        self._state.orders.setdefault(item.id, item)
+        for item in items:
+            for other in await self.of_evidence(item.content.evidence):
+                same = other.content.attempt == item.content.attempt
+                if same and other.id != item.id and other.id not in self._state.void:
+                    raise errors.Conflict("Another order makes this attempt.")
+            self._state.orders.setdefault(item.id, item)
+
+    async def evidence_of(
+        self, orders: Sequence[ids.OrderId]
+    ) -> Mapping[ids.OrderId, ids.EvidenceId]:
+        """Return the evidence of each order that is there."""
+        there = [self._state.orders[name] for name in orders if name in self._state.orders]
+        return {order.id: order.content.evidence for order in there}
 
     async def void(self, wanted: ids.OrderId) -> None:
         """Give its attempt free."""
@@ -251,6 +269,11 @@ class MemoryOrders:
         feed = self._state.feed
         item = Announcement(len(feed) + 1, kind, order, body)
         return feed.setdefault((kind, order), item).sequence
+
+    async def announce_all(self, kind: str, bodies: Mapping[ids.OrderId, dict[str, Any]]) -> None:
+        """Append each once."""
+        for order, body in bodies.items():
+            await self.announce(kind, order, body)
 
     async def told(self, kind: str, order: ids.OrderId) -> Announcement | None:
         """Return one announcement."""

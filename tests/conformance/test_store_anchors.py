@@ -19,14 +19,14 @@ async def test_two_that_anchor_the_same_evidence_make_one_order_of_it(store: por
     built = []
     for site in sites:  # a second apart: other deadlines, so other orders
         await site.sender.ready()
-        built.append(await site.anchor._build(evidence))
+        built += await site.anchor._build_all([evidence])
         world.clock.advance(seconds=1)
     assert built[0].order.id != built[1].order.id
 
     stored = await asyncio.gather(
         *(site.anchor._commit([item]) for site, item in zip(sites, built, strict=True))
     )
-    sent = [outgoing for outgoing in stored if outgoing is not None]
+    sent = [outgoing for found in stored for outgoing in found]
 
     assert len(sent) == 1
     await _finish(sites[0], sent[0])
@@ -37,7 +37,7 @@ async def test_two_that_anchor_the_same_evidence_make_one_order_of_it(store: por
 
 
 async def _finish(site: Site, outgoing: Outgoing) -> None:
-    await site.sender.broadcast(outgoing)
+    await site.sender.broadcast([outgoing])
     await site.run_to_the_end()
 
 

@@ -151,8 +151,8 @@ async def test_a_stored_transaction_comes_back_by_purpose(store: ports.Store) ->
     item = make.outgoing(3)
     async with store.transaction() as rows:
         await rows.outgoing.add(item)
-        await rows.outgoing.sent(item.key, make.later(4), refused=False)
-        await rows.outgoing.sent(item.key, make.later(9), refused=None)
+        await rows.outgoing.sent([item.key], make.later(4), refused=False)
+        await rows.outgoing.sent([item.key], make.later(9), refused=None)
 
     async with store.reading() as rows:
         assert await rows.outgoing.get(item.key) == replace(item, sends=2, sent_at=make.later(9))
@@ -197,9 +197,9 @@ async def test_since_when_no_node_takes_it_is_kept_until_one_does(store: ports.S
     async with store.transaction() as rows:
         for each in (item, other, make.outgoing(5)):
             await rows.outgoing.add(each)
-        await rows.outgoing.sent(other.key, make.NOW, refused=True)
+        await rows.outgoing.sent([other.key], make.NOW, refused=True)
         for at, refused in enumerate([None, True, None, True, False, True]):
-            await rows.outgoing.sent(item.key, make.later(at), refused=refused)
+            await rows.outgoing.sent([item.key], make.later(at), refused=refused)
             found = await rows.outgoing.get(item.key)
             assert found is not None
             looks.append(found.refused_at)
@@ -217,7 +217,7 @@ async def test_bytes_are_signed_anew_once_and_the_earlier_hashes_stay(store: por
     signed = [Signed(b"new %d" % n, make.outgoing(n).hash, item.signer, 3) for n in (20, 21)]
     async with store.transaction() as rows:
         await rows.outgoing.add(item)
-        await rows.outgoing.sent(item.key, make.NOW, refused=True)
+        await rows.outgoing.sent([item.key], make.NOW, refused=True)
         await rows.outgoing.sign_anew(item, signed[0], void=False, why="dear")
         with pytest.raises(errors.Conflict):
             await rows.outgoing.sign_anew(item, signed[1], void=True, why="late")

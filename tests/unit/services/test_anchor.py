@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Approve, Propose, Sent
+from ledger_service.domain.calls import Approve, Call, Propose, Sent
 from ledger_service.domain.lifecycle import Stage, Status
 from ledger_service.domain.order import order_digest, order_id
 from ledger_service.domain.records import TxState
+from ledger_service.services.anchor import GAS_AN_ORDER
 from ledger_service.testing import MemorySigner
 from tests.unit.services.gateway import DETECTOR, Packed
 from tests.unit.services.site import BUILDER, Site, World
@@ -56,10 +58,11 @@ async def test_sealed_evidence_becomes_an_order_that_follows_from_it(site: Site)
     assert len(site.world.ledger.pending) == 1
 
 
-async def test_under_load_twenty_orders_go_in_one_transaction(site: Site) -> None:
+async def test_under_load_twenty_orders_go_in_one_transaction_and_all_by_one_commit(
+    site: Site,
+) -> None:
     packed = await sealed(site, 21)
 
-    assert await site.anchor.step()
     assert await site.anchor.step()
     assert not await site.anchor.step()
 
@@ -142,7 +145,7 @@ async def test_a_second_process_neither_doubles_an_order_nor_fails_one_that_is_u
 
     # The other one looked before, and finds the evidence held on chain only now.
     await other.sender.ready()
-    assert await other.anchor._try_build(waiting[0]) is None
+    assert await other.anchor._build_all(waiting) == []
 
     assert await stage_of(site, packed) == (Stage.ANCHORING, "")
     assert len(site.world.proposed()) == 1
@@ -314,3 +317,79 @@ async def test_a_second_attempt_that_fails_is_not_hidden_behind_the_first_refusa
     journey = await site.track.evidence(packed.id)
     assert journey.state == "Failed"
     assert "Detector" in journey.reason
+
+
+async def test_while_a_block_of_proposals_waits_the_rest_gathers_to_a_batch(site: Site) -> None:
+    site.world.ledger.gas_of_block = 40 * GAS_AN_ORDER
+    await sealed(site, 30)
+    await site.anchor.step()  # nothing is under way: all of it
+    await sealed(site, 5)
+
+    assert not await site.anchor.step()
+    assert len(site.world.ledger.pending) == 2
+    await site.world.ledger.mine()
+    assert await site.anchor.step()
+
+    assert len(site.world.ledger.pending) == 1
+    await site.run_to_the_end()
+    assert len(site.world.proposed()) == 35
+
+
+async def test_one_that_makes_trouble_of_its_own_is_put_aside_and_holds_up_no_other(
+    site: Site,
+) -> None:
+    bad, good = await sealed(site, 2)
+    ledger = site.world.ledger
+    usual, usual_many = ledger.simulate, ledger.simulate_many
+
+    async def one(call: Call, sender: ids.Address) -> None:
+        if isinstance(call, Propose) and call.contents[0].evidence == bad.id:
+            raise errors.BadAnswer
+        await usual(call, sender)
+
+    async def many(tried: Sequence[Call], sender: ids.Address) -> list[errors.LedgerError | None]:
+        found: list[errors.LedgerError | None] = []
+        for call in tried:
+            try:
+                await one(call, sender)
+            except errors.ChainError as exc:
+                found.append(exc)
+            else:
+                found.append(None)
+        return found
+
+    ledger.simulate, ledger.simulate_many = one, many  # type: ignore[method-assign]
+
+    assert await site.anchor.step()
+    assert (await stage_of(site, bad))[0] is Stage.SEALED
+    assert (await stage_of(site, good))[0] is Stage.ANCHORING
+    assert not await site.anchor.step()  # it is not asked again and again
+
+    ledger.simulate, ledger.simulate_many = usual, usual_many  # type: ignore[method-assign]
+    site.world.clock.advance(seconds=31)
+    await site.run_to_the_end()
+    assert (await site.track.evidence(bad.id)).state == "Validated"
+
+
+async def test_of_many_that_are_stored_by_one_commit_the_one_that_conflicts_is_left_out(
+    site: Site,
+) -> None:
+    packed = await sealed(site, 3)
+    other = Site(site.world)
+    async with site.world.store.reading() as rows:
+        waiting = await rows.evidence.to_anchor(3)
+    await other.sender.ready()
+    built = await other.anchor._build_all(waiting)
+    async with site.world.store.transaction() as rows:
+        site.world.clock.advance(seconds=1)
+        (mine,) = await site.anchor._build_all([waiting[1]])
+        await rows.orders.add(mine.order)  # the attempt is somebody else's
+
+    outgoing = await other.anchor._commit(built)
+
+    assert [len(item.orders) for item in outgoing] == [1, 1]
+    assert [(await stage_of(site, item))[0] for item in packed] == [
+        Stage.ANCHORING,
+        Stage.SEALED,
+        Stage.ANCHORING,
+    ]

@@ -7,12 +7,12 @@ ChainError, RelayError); foreign exceptions never pass.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
-from ledger_service.domain import ids
+from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Receipt, Sent, Signed, Unsigned
 from ledger_service.domain.facts import (
     Block,
@@ -30,12 +30,29 @@ from ledger_service.domain.records import (
     Evidence,
     Hop,
     Order,
-    Outgoing,
     Result,
-    Token,
-    TxState,
 )
-from ledger_service.outbox_port import CircuitRows, OutboxRows
+from ledger_service.ports.outbox import CircuitRows, OutboxRows
+from ledger_service.ports.outgoing import OutgoingRows
+from ledger_service.ports.tokens import TokenRows
+
+__all__ = [
+    "ChainRows",
+    "CircuitRows",
+    "Clock",
+    "Destination",
+    "EvidenceRows",
+    "Ledger",
+    "Locations",
+    "ObjectStore",
+    "OrderRows",
+    "OutboxRows",
+    "OutgoingRows",
+    "Signer",
+    "Store",
+    "TokenRows",
+    "Transaction",
+]
 
 
 class Clock(Protocol):
@@ -106,6 +123,11 @@ class EvidenceRows(Protocol):
     async def list(self, *, limit: int, before: datetime | None = None) -> Sequence[Evidence]:
         """Return the newest first."""
 
+    async def claim(
+        self, wanted: Sequence[ids.EvidenceId], stage: Stage, *, expected: Stage
+    ) -> frozenset[ids.EvidenceId]:
+        """Set the stage of those that are where `expected` says; return which these were."""
+
     async def hop(self, *hops: Hop) -> None:
         """Record hops; the same name again replaces time and detail and adds its tries."""
 
@@ -116,11 +138,16 @@ class EvidenceRows(Protocol):
 class OrderRows(Protocol):
     """Orders, results, close-outs, and the feed to the organisations."""
 
-    async def add(self, order: Order) -> None:
+    async def add(self, *orders: Order) -> None:
         """Insert; the same id again is no error and changes nothing.
 
         Raise Conflict if another order has this attempt of the evidence and was not voided.
         """
+
+    async def evidence_of(
+        self, orders: Sequence[ids.OrderId]
+    ) -> Mapping[ids.OrderId, ids.EvidenceId]:
+        """Return the evidence of each order that is there."""
 
     async def void(self, order: ids.OrderId) -> None:
         """Say that its proposal had no effect: another order may make this attempt."""
@@ -160,42 +187,16 @@ class OrderRows(Protocol):
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, object]) -> int:
         """Append to the feed; return the sequence. One announcement per (kind, order)."""
 
+    async def announce_all(
+        self, kind: str, bodies: Mapping[ids.OrderId, dict[str, object]]
+    ) -> None:
+        """Append one announcement an order, in this order."""
+
     async def told(self, kind: str, order: ids.OrderId) -> Announcement | None:
         """Return what was announced of this kind for an order."""
 
     async def announcements(self, after: int, limit: int) -> Sequence[Announcement]:
         """Return the feed behind a sequence."""
-
-
-class OutgoingRows(Protocol):
-    """Signed transactions: UNIQUE(key), UNIQUE(signer, nonce). A purpose that failed is free again."""
-
-    async def next_nonce(self, signer: ids.Address, at_least: int) -> int:
-        """Lock the signer's row to the end of the transaction, return and count up its nonce."""
-
-    async def add(self, outgoing: Outgoing) -> None:
-        """Insert; what failed with the same purpose is kept beside it. Raise NonceTaken or Conflict."""
-
-    async def get(self, key: str) -> Outgoing | None:
-        """Return it by purpose."""
-
-    async def unfinished(self, signer: ids.Address) -> Sequence[Outgoing]:
-        """Return what is stored and not mined, by nonce."""
-
-    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
-        """Say what became of it."""
-
-    async def sent(self, key: str, at: datetime, *, refused: bool | None) -> None:
-        """Count a broadcast. `refused`: by every node; None if that is not known."""
-
-    async def refused(self) -> Sequence[Outgoing]:
-        """Return what is stored and taken by no node, of any signer, by nonce."""
-
-    async def sign_anew(self, outgoing: Outgoing, signed: Signed, *, void: bool, why: str) -> None:
-        """Put other bytes of the same nonce in place of these, whose hash is kept.
-
-        Raise Conflict if it is settled or was signed anew meanwhile.
-        """
 
 
 class ChainRows(Protocol):
@@ -227,22 +228,6 @@ class ChainRows(Protocol):
 
     async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
         """Return an order's proofs in chain order."""
-
-
-class TokenRows(Protocol):
-    """API access."""
-
-    async def add(self, token: Token) -> None:
-        """Insert. Raise Conflict for an id or a secret that is there."""
-
-    async def by_digest(self, digest: bytes) -> Token | None:
-        """Return the token whose secret has this SHA-256."""
-
-    async def revoke(self, token: str, at: datetime) -> bool:
-        """End it; False if there is none."""
-
-    async def list(self) -> Sequence[Token]:
-        """Return all, newest first."""
 
 
 class Transaction(Protocol):
@@ -285,11 +270,22 @@ class Ledger(Protocol):
     def heads(self) -> AsyncIterator[Block]:
         """Yield new heads as they come (subscription, else polling); never ends, may repeat."""
 
-    async def nonce(self, address: ids.Address) -> int:
-        """Return how many transactions of this key are mined."""
+    async def nonce(self, address: ids.Address, block: int | None = None) -> int:
+        """Return how many transactions of this key are mined; up to a block, if one is named."""
+
+    async def block_gas(self) -> int:
+        """Return how much gas the newest block holds."""
 
     async def simulate(self, call: Call, sender: ids.Address) -> None:
         """Try the call on the newest state. Raise CallReverted with the contract's reason."""
+
+    async def simulate_many(
+        self, tried: Sequence[Call], sender: ids.Address
+    ) -> Sequence[errors.LedgerError | None]:
+        """Try each call by itself on the newest state; return what is wrong with it, if anything.
+
+        CallReverted, or another ChainError where a node has a trouble of its own.
+        """
 
     def prepare(self, call: Call) -> Unsigned:
         """Encode the call with its fixed gas limit and this network's fees."""
@@ -297,8 +293,14 @@ class Ledger(Protocol):
     async def send(self, raw: bytes) -> Sent:
         """Give the raw transaction to every known node; return the best outcome."""
 
+    async def send_many(self, raws: Sequence[bytes]) -> Sequence[Sent]:
+        """Give them to every known node, in this order; return the best outcome of each."""
+
     async def receipt(self, transaction: ids.TxHash) -> Receipt | None:
         """Return the receipt on the canonical chain, if mined."""
+
+    async def receipts(self, transactions: Sequence[ids.TxHash]) -> Sequence[Receipt | None]:
+        """Return the receipt of each on the canonical chain, None where it is not mined."""
 
     async def word(self, order: ids.OrderId) -> OrderWord:
         """Return the order's word at the newest block."""
