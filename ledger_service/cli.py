@@ -52,7 +52,7 @@ SUMMARIES = {
     "up": "Run every long-running part of the service in this process, until SIGTERM.",
 }
 #: Of these only the names are fixed: they say so and exit 2.
-LATER = frozenset({"audit", "backup", "edge", "export", "reconcile", "restore"})
+LATER = frozenset({"audit", "edge", "export", "reconcile"})
 LATER_GROUP = Group("Later capabilities, not there yet", sort_key=1)
 
 

@@ -27,6 +27,4 @@ def _later(name: str, what: str) -> App:
 audit = _later("audit", "Proof packages: build them, verify them offline.")
 edge = _later("edge", "The gateway beside the machine: OPC UA, MQTT, spool.")
 reconcile = _later("reconcile", "Compare settled orders with what a destination really holds.")
-backup = _later("backup", "A consistent copy of database and objects.")
-restore = _later("restore", "Bring a backup back.")
 export = _later("export", "The chain-exit kit.")

@@ -72,17 +72,28 @@ class SqlStore:
         """Begin a transaction that only reads, on one snapshot: it never waits for a writer."""
         return self._open(self.engine.execution_options(**self._reading))
 
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Begin a transaction that only reads and give its connection, to copy whole tables."""
+        return begun(self.engine.execution_options(**self._reading))
+
     @asynccontextmanager
     async def _open(self, engine: AsyncEngine) -> AsyncIterator[ports.Transaction]:
-        try:
-            async with engine.begin() as connection:
-                yield SqlTransaction(connection)
-        except (SQLAlchemyError, OSError) as exc:
-            raise errors.StorageError(_explain(exc)) from exc
+        async with begun(engine) as connection:
+            yield SqlTransaction(connection)
 
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Begin; commit at the end, roll back on any exception. Raise StorageError for the database's."""
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except (SQLAlchemyError, OSError) as exc:
+        raise errors.StorageError(_explain(exc)) from exc
 
 
 def make_engine(url: str) -> AsyncEngine:

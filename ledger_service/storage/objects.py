@@ -145,7 +145,7 @@ def open_objects(url: str, *, root: Path = Path(), **options: Any) -> Objects:
     match parts.scheme:
         case "" | "file":
             folder = (root / (parts.path or url)).resolve()
-            _make_folder(folder)
+            make_folder(folder)
             return Objects(LocalStore(folder), folder)
         case "az" | "azure":
             return Objects(
@@ -164,24 +164,25 @@ def _torn(folder: Path, prefix: str) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in found)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder that will still be there after a power cut."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:
-        _sync(each.parent)
+        sync(each.parent)
 
 
 def _sync_path(folder: Path, key: str) -> None:
     """Bring a file and each folder above it, up to the root, to the disk."""
     path = folder / key
     for each in (path, *path.parents):
-        _sync(each)
+        sync(each)
         if each == folder:
             return
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,7 +27,7 @@ async def upgrade(engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({STARTING})"))
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(bring)
     except CommandError as exc:
         raise errors.ConfigError(
             "The database was made by a newer program than this one.", found=str(exc)[:120]
@@ -35,8 +36,19 @@ async def upgrade(engine: AsyncEngine) -> None:
         raise errors.StorageError("The schema cannot be made.", found=str(exc)[:200]) from exc
 
 
-def _upgrade(connection: Connection) -> None:
+def bring(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to a revision, on the caller's transaction. Raise CommandError."""
+    command.upgrade(_config(connection), revision)
+
+
+def knows(revision: str) -> bool:
+    """Say whether a revision is one of this program's."""
+    script = ScriptDirectory.from_config(_config())
+    return any(known.revision == revision for known in script.walk_revisions())
+
+
+def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
