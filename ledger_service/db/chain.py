@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import facts as codec
 from ledger_service.db import sql
-from ledger_service.db.tables import block, cursor, fact, outbox, proof
+from ledger_service.db.tables import block, cursor, fact, maintenance_order, outbox, proof
 from ledger_service.domain import errors, ids
-from ledger_service.domain.facts import Block, CapturedProof, Fact, Place
+from ledger_service.domain.facts import Block, CapturedProof, Fact, Place, Proposed
 from ledger_service.domain.records import DeliveryState
 
 CURSOR = "final"
@@ -53,6 +53,26 @@ class SqlChain:
         )
         if moved.rowcount != 1:
             raise errors.CursorMoved(expected=expected.number, wanted=to.number)
+
+    async def hold(self) -> None:
+        """Lock the cursor, which whoever takes a block in moves first."""
+        query = select(cursor.c.block).where(cursor.c.name == CURSOR)
+        await self._connection.execute(query.with_for_update())
+
+    async def strays(self, builder: ids.Address, of: ids.EvidenceId | None) -> Sequence[Proposed]:
+        """Return proposals of a builder without a row of the order."""
+        known = select(1).where(maintenance_order.c.id == fact.c.order)
+        content = fact.c.fields["content"]
+        query = select(fact).where(
+            fact.c.kind == Proposed.__name__,
+            ~known.exists(),
+            content["builder"].as_string() == ids.checksum(builder),
+        )
+        if of is not None:
+            query = query.where(content["evidence"].as_string() == of.hex())
+        rows = await self._connection.execute(query.order_by(fact.c.id))
+        events = [_fact(row).event for row in rows]
+        return [event for event in events if isinstance(event, Proposed)]
 
     async def block(self, number: int) -> Block | None:
         """Return a block taken in."""

@@ -20,6 +20,7 @@ from ledger_service.domain.facts import (
     Fact,
     OrderWord,
     Organisation,
+    Proposed,
     Version,
 )
 from ledger_service.domain.lifecycle import Stage, Status
@@ -207,6 +208,12 @@ class ChainRows(Protocol):
 
     async def advance(self, block: Block, expected: Block | None) -> None:
         """Move the cursor from `expected` to `block`. Raise CursorMoved if it is elsewhere."""
+
+    async def hold(self) -> None:
+        """Let nobody take a block in before the end of this transaction."""
+
+    async def strays(self, builder: ids.Address, of: ids.EvidenceId | None) -> Sequence[Proposed]:
+        """Return a builder's proposals without a row of the order, in chain order; all are read."""
 
     async def block(self, number: int) -> Block | None:
         """Return a block taken in, by number."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -14,9 +13,11 @@ from ledger_service import ports
 from ledger_service.domain import dsse, errors, ids, order, statement
 from ledger_service.domain.calls import Propose
 from ledger_service.domain.facts import Skipped, Version
-from ledger_service.domain.jobplan import JobPlans
+from ledger_service.domain.jobplan import JobPlan, JobPlans
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Stage
 from ledger_service.domain.records import Evidence, Hop, Order, Outgoing, TxState
+from ledger_service.services.adopt import Adopt, NotTheDocument, NotYet
+from ledger_service.services.announce import announcement
 from ledger_service.services.send import BATCH, PROPOSE, Ended, Sender, Wanted, purpose
 from ledger_service.services.wakes import Wakes
 
@@ -24,6 +25,7 @@ STEP = 10 * BATCH  #: orders by one commit, at most
 #: A block is full of about so many orders' gas when only proposals are in it.
 GAS_AN_ORDER = 60_000
 ASIDE_FOR = timedelta(seconds=30)
+NOT_YET_FOR = timedelta(seconds=1)
 
 log = structlog.get_logger()
 
@@ -41,7 +43,7 @@ class NotNow(Exception):
 
 
 AWAY = (errors.NodeUnreachable, errors.WrongChain)
-FINAL = (errors.CallReverted, errors.ConfigError, errors.InvalidEvidence, NotNow)
+FINAL = (errors.CallReverted, errors.ConfigError, errors.InvalidEvidence, NotNow, NotTheDocument)
 
 
 class Anchor:
@@ -53,6 +55,7 @@ class Anchor:
         store: ports.Store,
         ledger: ports.Ledger,
         sender: Sender,
+        adopt: Adopt,
         plans: JobPlans,
         asset_types: Mapping[str, str],
         currency: str,
@@ -62,6 +65,7 @@ class Anchor:
         self._store = store
         self._ledger = ledger
         self._sender = sender
+        self._adopt = adopt
         self._plans = plans
         self._asset_types = asset_types
         self._currency = currency
@@ -138,15 +142,17 @@ class Anchor:
             *(self._ledger.current_version(ids.asset_id(asset)) for asset in assets)
         )
         versions = dict(zip(assets, found, strict=True))
+        live = [item for item in waiting if versions[item.asset] is not None]
         drafts = await self._each(
-            waiting, lambda item: self._build(item, versions[item.asset], attempt=1)
+            live, lambda item: self._build(item, versions[item.asset], attempt=1)
         )
         calls = [Propose((draft.order.content,)) for draft in drafts]
         reverts = await self._ledger.simulate_many(calls, self._sender.address)
         pairs = list(zip(drafts, reverts, strict=True))
         built = [draft for draft, reverted in pairs if reverted is None]
         built += await self._each(
-            [draft.evidence for draft, reverted in pairs if reverted is not None],
+            [item for item in waiting if versions[item.asset] is None]
+            + [draft.evidence for draft, reverted in pairs if reverted is not None],
             lambda item: self._try_again(item, versions[item.asset]),
             answered=bool(built),
         )
@@ -155,11 +161,13 @@ class Anchor:
     async def _each(
         self,
         waiting: Sequence[Evidence],
-        build: Callable[[Evidence], Awaitable[Built]],
+        build: Callable[[Evidence], Awaitable[Built | None]],
         *,
         answered: bool = False,
     ) -> list[Built]:
         """Build each for itself. What fails for a reason that may pass is put aside for a while.
+
+        What nothing is built for is left out.
 
         Raise NodeUnreachable if that is why, and no node `answered` of any: then it is nobody's own.
         """
@@ -171,6 +179,10 @@ class Anchor:
                 built.append(found)
             elif isinstance(found, FINAL):
                 await self._fail(evidence.id, str(found))
+            elif isinstance(found, NotYet):
+                self._aside[evidence.id] = self._clock.now() + NOT_YET_FOR
+            elif found is None:
+                continue
             elif not isinstance(found, Exception):
                 raise found
             elif isinstance(found, AWAY) and not (answered or built):
@@ -182,30 +194,25 @@ class Anchor:
             raise away[0]
         return built
 
-    async def _try_again(self, evidence: Evidence, version: Version | None) -> Built:
-        """Build it as the attempt that the chain says is next, and try it. Raise CallReverted, NotNow."""
-        attempt = await self._attempt(ids.asset_id(evidence.asset), evidence.id)
-        built = await self._build(evidence, version, attempt=attempt)
+    async def _try_again(self, evidence: Evidence, version: Version | None) -> Built | None:
+        """Build it as the attempt that the chain says is next, and try it. Raise CallReverted, NotNow.
+
+        None if the last one is ours and was lost here: it is adopted. Raise NotYet, NotTheDocument.
+        """
+        last = await self._ledger.latest_order(ids.asset_id(evidence.asset), evidence.id)
+        if last is not None and await self._adopt.take(evidence, last, self._written_again):
+            return None
+        built = await self._build(evidence, version, attempt=await self._attempt(last))
         await self._ledger.simulate(Propose((built.order.content,)), self._sender.address)
         return built
 
     async def _build(self, evidence: Evidence, version: Version | None, *, attempt: int) -> Built:
-        claim = statement.loads(dsse.loads(evidence.envelope).payload)
-        if evidence.asset not in self._asset_types:
-            raise NotNow(f"{evidence.asset} is no longer in this service's settings.")
-        plan = self._plans.find(self._asset_types[evidence.asset], evidence.failure_mode)
+        plan = self._plan(evidence)
         if version is None:
             raise NotNow(f"{evidence.asset} has no live version on chain.")
         now = self._clock.now().replace(microsecond=0)
         deadline = now + timedelta(hours=plan.deadline_hours)
-        document = order.document(
-            evidence=evidence.id,
-            statement=claim,
-            plan=plan,
-            currency=self._currency,
-            deadline=deadline,
-            attempt=attempt,
-        )
+        document = self._document(evidence, plan, deadline, attempt)
         content = order.Content(
             evidence=evidence.id,
             dataset_root=evidence.dataset_root,
@@ -220,9 +227,30 @@ class Anchor:
         name = order.order_id(content, self._ledger.orders)
         return Built(evidence, Order(name, content, evidence.asset, document, self._clock.now()))
 
-    async def _attempt(self, asset: ids.AssetId, evidence: ids.EvidenceId) -> int:
-        """Return the number of the next attempt, by the chain."""
-        last = await self._ledger.latest_order(asset, evidence)
+    def _plan(self, evidence: Evidence) -> JobPlan:
+        if evidence.asset not in self._asset_types:
+            raise NotNow(f"{evidence.asset} is no longer in this service's settings.")
+        return self._plans.find(self._asset_types[evidence.asset], evidence.failure_mode)
+
+    def _document(
+        self, evidence: Evidence, plan: JobPlan, deadline: datetime, attempt: int
+    ) -> bytes:
+        return order.document(
+            evidence=evidence.id,
+            statement=statement.loads(dsse.loads(evidence.envelope).payload),
+            plan=plan,
+            currency=self._currency,
+            deadline=deadline,
+            attempt=attempt,
+        )
+
+    def _written_again(self, evidence: Evidence, content: order.Content) -> bytes:
+        """Return the document that would be made now for an order's deadline and attempt."""
+        deadline = datetime.fromtimestamp(content.deadline, UTC)
+        return self._document(evidence, self._plan(evidence), deadline, content.attempt)
+
+    async def _attempt(self, last: ids.OrderId | None) -> int:
+        """Return the number of the next attempt, by the last one on chain."""
         if last is None:
             return 1
         word = await self._ledger.word(last)
@@ -257,7 +285,8 @@ class Anchor:
         now = self._clock.now()
         await rows.evidence.hop(*(Hop(item.evidence.id, "anchoring", now) for item in ours))
         await rows.orders.add(*(item.order for item in ours))
-        await rows.orders.announce_all("order", {item.order.id: _told(item) for item in ours})
+        told = {it.order.id: announcement(it.order, it.evidence.envelope) for it in ours}
+        await rows.orders.announce_all("order", told)
         batches = [ours[at : at + BATCH] for at in range(0, len(ours), BATCH)]
         return await self._sender.store(rows, [_wanted(batch) for batch in batches])
 
@@ -286,7 +315,9 @@ class Anchor:
         for name, reason in without.items():
             evidence = (await rows.orders.get(name)).content.evidence
             await rows.orders.void(name)
-            await self._write_failure(rows, evidence, Stage.ANCHORING, reason)
+            # Bytes whose nonce another transaction has will never count: others are made.
+            stage = Stage.FAILED if ended.receipt else Stage.SEALED
+            await self._write_failure(rows, evidence, Stage.ANCHORING, reason, stage)
         if ended.state is TxState.FAILED and not ended.outgoing.key.startswith(PROPOSE):
             await self._sender.note_failure(rows, ended)
 
@@ -338,27 +369,27 @@ class Anchor:
             await self._write_failure(rows, evidence, Stage.SEALED, reason)
 
     async def _write_failure(
-        self, rows: ports.Transaction, evidence: ids.EvidenceId, expected: Stage, reason: str
+        self,
+        rows: ports.Transaction,
+        evidence: ids.EvidenceId,
+        expected: Stage,
+        reason: str,
+        stage: Stage = Stage.FAILED,
     ) -> None:
-        """Fail evidence that still is where it was believed to be; else another process was faster."""
+        """Fail evidence that still is where it was believed to be; else another process was faster.
+
+        Or `stage` SEALED: it is anchored again.
+        """
+        why = reason if stage is Stage.FAILED else ""
         try:
-            await rows.evidence.move(evidence, Stage.FAILED, reason, expected=expected)
+            await rows.evidence.move(evidence, stage, why, expected=expected)
         except errors.Conflict:
             return
-        log.warning("failed", evidence=evidence.hex(), why=reason)
-        await rows.evidence.hop(Hop(evidence, "failed", self._clock.now(), detail=reason))
+        name = "failed" if stage is Stage.FAILED else "again"
+        log.warning(name, evidence=evidence.hex(), why=reason)
+        await rows.evidence.hop(Hop(evidence, name, self._clock.now(), detail=reason))
 
 
 def _wanted(batch: Sequence[Built]) -> Wanted:
     names = tuple(item.order.id for item in batch)
     return Wanted(purpose(names), Propose(tuple(item.order.content for item in batch)), names)
-
-
-def _told(item: Built) -> dict[str, object]:
-    """Return what the organisations are told of an order."""
-    return {
-        "content": item.order.content.as_json(),
-        "document": base64.b64encode(item.order.document).decode(),
-        "envelope": base64.b64encode(item.evidence.envelope).decode(),
-        "asset": item.order.asset,
-    }

@@ -21,7 +21,7 @@ from ledger_service.domain.facts import (
     Refused,
     Skipped,
 )
-from ledger_service.domain.lifecycle import SETTLED, Status
+from ledger_service.domain.lifecycle import SETTLED, Stage, Status
 from ledger_service.domain.records import Delivery, Hop, Order, TxState
 from ledger_service.domain.result import Reason
 from ledger_service.services import deliveries
@@ -51,14 +51,19 @@ class Follow:
         store: ports.Store,
         ledger: ports.Ledger,
         start: int,
+        builder: ids.Address,
         routes: Mapping[str, frozenset[Status]],
         clock: ports.Clock,
         wakes: Wakes,
     ) -> None:
-        """`start`: the deployment's block; `routes`: destination -> statuses it is told of."""
+        """`start`: the deployment's block; `builder`: our key, whose orders have their rows here.
+
+        `routes`: destination -> statuses it is told of.
+        """
         self._store = store
         self._ledger = ledger
         self._start = start
+        self._builder = builder
         self._routes = routes
         self._clock = clock
         self._wakes = wakes
@@ -84,6 +89,16 @@ class Follow:
             await self._take(await self._read(block), cursor)
             cursor, number = block, number + 1
         return end < final
+
+    async def replay(self, rows: ports.Transaction, order: ids.OrderId) -> None:
+        """Let what the chain said of an order before it had its row have its effects now.
+
+        In the caller's transaction, which holds the cursor.
+        """
+        for fact in await rows.chain.facts(order):
+            block = await rows.chain.block(fact.place.block)
+            assert block is not None, "a fact is written with its block"
+            await self._apply(rows, fact, block)
 
     async def lag(self) -> int:
         """Return how many final blocks are not taken in yet."""
@@ -122,7 +137,7 @@ class Follow:
         try:
             order = await rows.orders.get(fact.event.order)
         except errors.NotFound:
-            _pass_over(fact)
+            await self._pass_over(rows, fact)
             return 0
         event = fact.event
         await _note(rows, order, fact, self._clock)
@@ -135,6 +150,38 @@ class Follow:
             await rows.orders.move(order.id, event.status, block.number, reason)
             return await self._deliver(rows, order, fact, block)
         return 0
+
+    async def _pass_over(self, rows: ports.Transaction, fact: Fact) -> None:
+        """Leave an order of another builder; one of ours that has no row is looked for.
+
+        An emergency that nobody here delivers is said aloud.
+        """
+        event, order = fact.event, fact.event.order.hex()
+        if isinstance(event, Proposed) and event.content.builder == self._builder:
+            await self._seek(rows, event)
+        elif isinstance(event, Moved) and event.status is Status.EMERGENCY:
+            log.warning(
+                "an emergency of another builder: it is not delivered from here", order=order
+            )
+        else:
+            log.info("an order of another builder", order=order)
+
+    async def _seek(self, rows: ports.Transaction, event: Proposed) -> None:
+        """Let an order of ours that was lost here be adopted, by giving its evidence to the anchor.
+
+        If the evidence is lost as well, who posts it again brings both back.
+        """
+        wanted, name = event.content.evidence, event.order.hex()
+        try:
+            evidence = await rows.evidence.get(wanted)
+        except errors.NotFound:
+            text = "an order of ours is on chain and lost here: post its evidence again"
+            log.error(text, order=name, evidence=wanted.hex())  # noqa: TRY400  no trace is needed
+            return
+        log.warning("an order of ours is on chain and lost here: it is adopted", order=name)
+        if evidence.stage is not Stage.SEALED:
+            await rows.evidence.move(wanted, Stage.SEALED, expected=evidence.stage)
+        await rows.evidence.hop(Hop(wanted, "found on chain", self._clock.now(), detail=name))
 
     async def _deliver(
         self, rows: ports.Transaction, order: Order, fact: Fact, block: Block
@@ -205,15 +252,6 @@ async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:
     log.warning("a fact stands where another was delivered", place=mark, order=item.key)
     payload = {**item.payload, "eventId": mark}
     await rows.outbox.add(replace(item, dedup=f"{mark}:{item.destination}", payload=payload))
-
-
-def _pass_over(fact: Fact) -> None:
-    """Leave an order of another builder; an emergency that nobody here delivers is said aloud."""
-    order = fact.event.order.hex()
-    if isinstance(fact.event, Moved) and fact.event.status is Status.EMERGENCY:
-        log.warning("an emergency of another builder: it is not delivered from here", order=order)
-    else:
-        log.info("an order of another builder", order=order)
 
 
 async def _note(rows: ports.Transaction, order: Order, fact: Fact, clock: ports.Clock) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids, lifecycle
-from ledger_service.domain.facts import Block, CapturedProof, Fact
+from ledger_service.domain.facts import Block, CapturedProof, Fact, Proposed
 from ledger_service.domain.lifecycle import SETTLED, Stage, Status
 from ledger_service.domain.records import (
     Announcement,
@@ -300,6 +300,21 @@ class MemoryChain:
             raise errors.CursorMoved(expected=expected and expected.number, wanted=to.number)
         self._state.blocks[to.number] = to
         self._state.cursor[:] = [to]
+
+    async def hold(self) -> None:
+        """Do nothing: writers take turns anyway."""
+
+    async def strays(self, builder: ids.Address, of: ids.EvidenceId | None) -> Sequence[Proposed]:
+        """Return proposals of a builder without a row of the order."""
+        facts = sorted(self._state.facts.values(), key=lambda item: item.place.id)
+        return [
+            event
+            for event in (item.event for item in facts)
+            if isinstance(event, Proposed)
+            and event.order not in self._state.orders
+            and event.content.builder == builder
+            and of in {None, event.content.evidence}
+        ]
 
     async def block(self, number: int) -> Block | None:
         """Return a block taken in."""

@@ -18,6 +18,7 @@ from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.domain import errors, jobplan
 from ledger_service.domain.jobplan import JobPlans
+from ledger_service.services.adopt import Adopt
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
@@ -113,7 +114,8 @@ def _build(
     patience = timedelta(seconds=settings.builder.replace_after_seconds)
     sender = Sender(store, ledger, _signer(settings), shared.clock, patience=patience)
     relays = _relays(shared, destinations)
-    anchor, follow = _anchor(shared, sender), _follow(shared, relays)
+    follow = _follow(shared, sender, relays)
+    anchor = _anchor(shared, sender, follow)
     objects = open_objects(settings.storage.url, root=settings.root)
     close = Close(
         store=store,
@@ -149,8 +151,17 @@ def _signer(settings: config.Settings) -> LocalSigner:
     return load_keystore(settings.path(builder.keystore), settings.path(builder.password_file))
 
 
-def _anchor(shared: Shared, sender: Sender) -> Anchor:
+def _anchor(shared: Shared, sender: Sender, follow: Follow) -> Anchor:
+    adopt = Adopt(
+        store=shared.store,
+        ledger=shared.ledger,
+        builder=sender.address,
+        follow=follow,
+        clock=shared.clock,
+        wakes=shared.wakes,
+    )
     return Anchor(
+        adopt=adopt,
         store=shared.store,
         ledger=shared.ledger,
         sender=sender,
@@ -176,11 +187,12 @@ def _relays(shared: Shared, destinations: tuple[Closable, ...]) -> tuple[Relay, 
     )
 
 
-def _follow(shared: Shared, relays: tuple[Relay, ...]) -> Follow:
+def _follow(shared: Shared, sender: Sender, relays: tuple[Relay, ...]) -> Follow:
     return Follow(
         store=shared.store,
         ledger=shared.ledger,
         start=shared.ledger.deployment.block,
+        builder=sender.address,
         routes={relay.name: ROUTES[relay.name] for relay in relays},
         clock=shared.clock,
         wakes=shared.wakes,

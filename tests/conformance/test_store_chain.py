@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -288,3 +289,49 @@ async def test_a_token_is_made_once(store: ports.Store) -> None:
 
     async with store.reading() as rows:
         assert list(await rows.tokens.list()) == [make.token(1)]
+
+
+def proposed(number: int, *, log: int = 0) -> facts.Fact:
+    order = make.order(number)
+    return facts.Fact(make.place(5, log), facts.Proposed(order.id, order.content))
+
+
+async def test_a_stray_is_a_builders_proposal_without_a_row_of_its_order(
+    store: ports.Store,
+) -> None:
+    await follow(store, 5)
+    known, first, second = (proposed(number, log=number) for number in (1, 2, 3))
+    async with store.transaction() as rows:
+        await rows.evidence.add(make.evidence(1))
+        await rows.orders.add(make.order(1))
+        for item in (second, known, first, make.fact(5, log=9)):
+            await rows.chain.add_fact(item)
+
+    async with store.reading() as rows:
+        assert await rows.chain.strays(make.SIGNER, None) == [first.event, second.event]
+        assert await rows.chain.strays(make.SIGNER, make.evidence(3).id) == [second.event]
+        assert await rows.chain.strays(make.OTHER_SIGNER, None) == []
+
+
+async def test_who_holds_the_cursor_writes_before_the_next_block_is_taken_in(
+    store: ports.Store,
+) -> None:
+    await follow(store, 5)
+    held, seen = asyncio.Event(), []
+
+    async def adopt() -> None:
+        async with store.transaction() as rows:
+            await rows.chain.hold()
+            held.set()
+            await asyncio.sleep(0.2)
+            await rows.evidence.add(make.evidence(1))
+
+    async def take_in() -> None:
+        await held.wait()
+        async with store.transaction() as rows:
+            await rows.chain.advance(make.block(6), make.block(5))
+            seen.append((await rows.evidence.get(make.evidence(1).id)).id)
+
+    await asyncio.gather(adopt(), take_in())
+
+    assert seen == [make.evidence(1).id]

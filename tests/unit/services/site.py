@@ -9,6 +9,7 @@ from ledger_service.domain.calls import Approve, Call, Refuse
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.records import Order
 from ledger_service.domain.result import ResultDocument
+from ledger_service.services.adopt import Adopt
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
@@ -127,6 +128,7 @@ class Site:
         doom: Doom | None = None,
         limits: Limits | None = None,
         assets: tuple[str, ...] = (ASSET,),
+        plans: jobplan.JobPlans = PLANS,
     ) -> None:
         self.world = world
         doomed: Any = (lambda port: Doomed(port, doom)) if doom else (lambda port: port)
@@ -136,7 +138,7 @@ class Site:
         self.wakes = common["wakes"] = Wakes()
         self.sender = Sender(store, ledger, MemorySigner(BUILDER), world.clock)
         known: dict[str, Any] = {
-            "plans": PLANS,
+            "plans": plans,
             "asset_types": dict.fromkeys(assets, "robot"),
         }
         self.seal = Seal(
@@ -146,8 +148,12 @@ class Site:
             **known,
             **common,
         )
-        self.anchor = Anchor(sender=self.sender, currency="EUR", **known, **common)
-        self.follow = Follow(start=0, routes=ROUTES, **common)
+        builder = self.sender.address
+        self.follow = Follow(start=0, builder=builder, routes=ROUTES, **common)
+        self.adopt = Adopt(builder=builder, follow=self.follow, **common)
+        self.anchor = Anchor(
+            sender=self.sender, adopt=self.adopt, currency="EUR", **known, **common
+        )
         self.close = Close(objects=objects, sender=self.sender, **common)
         self.relays = [
             Relay(store=store, destination=doomed(item), clock=world.clock, wake=self.wakes.outbox)

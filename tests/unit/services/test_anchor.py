@@ -271,12 +271,16 @@ async def test_a_nonce_that_another_transaction_took_is_believed_only_after_a_wh
     await site.anchor.reconcile()
 
     reason = "Another transaction of this key took its nonce."
-    assert await stage_of(site, packed) == (Stage.FAILED, reason)
+    assert await stage_of(site, packed) == (Stage.SEALED, "")
     async with site.world.store.reading() as rows:
         order = (await rows.orders.of_evidence(packed.id))[0]
         outgoing = await rows.outgoing.get(f"propose:{order.id.hex()}")
     assert outgoing is not None
     assert (outgoing.state, outgoing.reason) == (TxState.FAILED, reason)
+    site.world.ledger.add_detector(DETECTOR)
+    site.world.clock.advance(seconds=1)
+    await site.run_to_the_end()
+    assert (await site.track.evidence(packed.id)).state == "Validated"
 
 
 async def test_a_new_attempt_follows_a_refusal_and_no_open_or_approved_order(site: Site) -> None:
