@@ -66,15 +66,34 @@ async def build(
 
     Raise NodeBinaryMissing where the chain's program is not there, ProcessFailed, ChainError.
     """
+    network = await lay_out(site, kind, report)
+    await start_chain(site, supervisor)
+    report(
+        f"chain runs: {len(network.nodes)} {network.software} node(s),"
+        f" {network.block_period:g} s blocks"
+    )
+    return await found(site, network, machines, detectors, report)
+
+
+async def lay_out(site: Site, kind: Kind, report: Report) -> Network:
+    """Make the keys and the network's folder; nothing is started. Raise NodeBinaryMissing."""
     addresses = await asyncio.to_thread(keys.make_keys, site)
     report("keys made: three organisations with three each, the builder, the deployer")
     fund = [ids.checksum(address) for address in addresses.values()]
     period = 0.0 if kind == "embedded" else 1.0
     count = 1 if kind == "embedded" else 4
-    network = await create(site.chain, Wanted(kind, count, period, fund=fund), report)
-    await start_chain(site, supervisor)
-    report(f"chain runs: {count} {network.software} node(s), {period:g} s blocks")
-    await _found(site, machines, detectors)
+    return await create(site.chain, Wanted(kind, count, period, fund=fund), report)
+
+
+async def found(
+    site: Site,
+    network: Network,
+    machines: Sequence[Machine],
+    detectors: Sequence[ids.DetectorId],
+    report: Report,
+) -> Built:
+    """Deploy on a chain that runs, pass all motions, write settings and tokens. Raise ChainError."""
+    await _deploy(site, machines, detectors)
     report("contracts deployed; members, machines, devices and detectors registered by motions")
     base_url = f"http://127.0.0.1:{free_port()}"
     configs.write(site, network, base_url, {m.asset: m.type for m in machines})
@@ -153,7 +172,7 @@ async def accounts(
         await asyncio.gather(*(account.close() for account in opened))
 
 
-async def _found(
+async def _deploy(
     site: Site, machines: Sequence[Machine], detectors: Sequence[ids.DetectorId]
 ) -> None:
     settings = ChainSettings.load(site.network)
