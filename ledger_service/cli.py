@@ -27,7 +27,7 @@ Start with `mol demo`; `mol COMMAND --help` explains each command with an exampl
 #: Command -> the first sentence of its help, said without importing it. A test compares them.
 SUMMARIES = {
     "agent": "An organisation's agent: it checks every order itself and says what the organisation says.",
-    "anchor": "Run the anchor alone: sealed evidence becomes orders.",
+    "anchor": "Run the anchor alone, or look at the transactions it sends and help them on.",
     "api": "Run the HTTP API alone.",
     "audit": "Proof packages: build them, verify them offline.",
     "backup": "A consistent copy of database and objects.",

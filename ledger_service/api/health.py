@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -12,6 +13,7 @@ from ledger_service.api.auth import Credentials, identify
 from ledger_service.api.parts import Parts, parts_of
 from ledger_service.api.schemas import bytes_of
 from ledger_service.domain import errors
+from ledger_service.services.send import STUCK_AFTER
 
 router = APIRouter(tags=["health"])
 WithParts = Annotated[Parts, Depends(parts_of)]
@@ -44,7 +46,9 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
     outbox = Gauge("mol_outbox_rows", "Deliveries", ["destination", "state"], registry=registry)
     lag = Gauge("mol_follow_lag_blocks", "Final blocks not taken in", registry=registry)
     refused = Gauge("mol_refused_transactions", "Stored, taken by no node", registry=registry)
+    stuck = Gauge("mol_stuck_transactions", "Stored long ago, not final", registry=registry)
     async with parts.store.reading() as rows:
+        stuck.set(len(await rows.outgoing.overdue(datetime.now(UTC) - STUCK_AFTER)))
         refused.set(len(await rows.outgoing.refused()))
         backlog.set(await rows.evidence.waiting())
         for (destination, state), count in (await rows.outbox.counts()).items():

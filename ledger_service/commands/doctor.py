@@ -30,6 +30,7 @@ from ledger_service.commands.show import Json, as_json
 from ledger_service.commands.waiting import look_at_waiting
 from ledger_service.db.session import SqlStore
 from ledger_service.domain import errors, ids
+from ledger_service.services.send import STUCK_AFTER
 from ledger_service.wiring.service import load_plans, open_ledger
 
 SLOW_HEAD_PERIODS = 10
@@ -155,7 +156,7 @@ async def _database(store: SqlStore, ledger: ChainLedger, chain: Finding) -> lis
         cursor, counts = await rows.chain.cursor(), await rows.outbox.counts()
         waiting, now = await rows.evidence.waiting(), datetime.now(UTC)
     findings = [Finding("database", ok=True, text=f"{waiting} waiting at {now:%H:%M:%S}")]
-    findings.append(await look_at_sending(store))
+    findings.append(await look_at_sending(store, now))
     blocked = {name: n for (name, state), n in counts.items() if state == "blocked" and n}
     findings.append(
         Finding(
@@ -182,12 +183,20 @@ def _watcher(lag: int) -> Finding:
     return Finding("watcher", ok=not late, text=f"{max(lag, 0)} block(s) behind", todo=todo)
 
 
-async def look_at_sending(store: ports.Store) -> Finding:
-    """Say whether every node refuses a transaction; all that its key signs later waits behind it."""
+async def look_at_sending(store: ports.Store, now: datetime) -> Finding:
+    """Say whether a transaction is refused by every node or stuck; all that its key signs later waits."""
     async with store.reading() as rows:
         refused = await rows.outgoing.refused()
+        stuck = await rows.outgoing.overdue(now - STUCK_AFTER)
+    if not refused and stuck:
+        return Finding(
+            "sending",
+            ok=False,
+            text=f"{len(stuck)} in no final block; nonce {stuck[0].nonce} since {stuck[0].created_at}",
+            todo="does the chain make blocks? then `mol anchor status`, `mol anchor cancel NONCE`",
+        )
     if not refused:
-        return Finding("sending", ok=True, text="no node refuses a transaction")
+        return Finding("sending", ok=True, text="no node refuses a transaction, and none is stuck")
     first = refused[0]
     return Finding(
         "sending",

@@ -32,10 +32,21 @@ api = App(
 )
 anchor = App(
     name="anchor",
-    help="""Run the anchor alone: sealed evidence becomes orders.
+    help="""Run the anchor alone, or look at the transactions it sends and help them on.
 
-    Example: `mol anchor --config plant/mol.toml`
+    Without a command it runs until SIGTERM. `mol anchor status` shows what is stored and in no
+    final block yet; `mol anchor cancel 17` gives up the one with nonce 17, if it is stuck.
     """,
+)
+anchor.command(
+    "ledger_service.commands.transactions:status",
+    name="status",
+    help="Show the transactions that are stored and in no final block yet, by nonce.",
+)
+anchor.command(
+    "ledger_service.commands.transactions:cancel",
+    name="cancel",
+    help="Use a stuck transaction's nonce for nothing, at higher fees: it fails, if not mined first.",
 )
 follow = App(
     name="follow",

@@ -28,6 +28,7 @@ from ledger_service.files import write_secret
 from ledger_service.wiring.service import open_store
 from validators.network.files import Kind, Network
 from validators.network.layout import Wanted, create
+from validators.network.plan import GAS_LIMIT
 from validators.network.processes import specs
 
 Report = Callable[[str], None]
@@ -75,14 +76,15 @@ async def build(
     return await found(site, network, machines, detectors, report)
 
 
-async def lay_out(site: Site, kind: Kind, report: Report) -> Network:
+async def lay_out(site: Site, kind: Kind, report: Report, *, gas_limit: int = GAS_LIMIT) -> Network:
     """Make the keys and the network's folder; nothing is started. Raise NodeBinaryMissing."""
     addresses = await asyncio.to_thread(keys.make_keys, site)
     report("keys made: three organisations with three each, the builder, the deployer")
     fund = [ids.checksum(address) for address in addresses.values()]
     period = 0.0 if kind == "embedded" else 1.0
     count = 1 if kind == "embedded" else 4
-    return await create(site.chain, Wanted(kind, count, period, fund=fund), report)
+    wanted = Wanted(kind, count, period, fund=fund, gas_limit=gas_limit)
+    return await create(site.chain, wanted, report)
 
 
 async def found(

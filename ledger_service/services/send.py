@@ -161,9 +161,8 @@ class Sender:
             raise errors.NotFound("No transaction has this nonce.", found=nonce)
         if found.state is not TxState.STORED:
             raise errors.IllegalMove("It has ended.", found=found.state.value, expected="stored")
-        unsigned = using_up(self._ledger.prepare(await self._call(found)), self.address)
-        unsigned = raised(unsigned, len(found.earlier) + 1)
-        return await self._replace(found, unsigned, void=True, why="Cancelled by an operator.")
+        dearer = raised(self._nothing(), len(found.earlier) + 1)
+        return await self._replace(found, dearer, void=True, why="Cancelled by an operator.")
 
     def _sign(self, wanted: Wanted, nonce: int) -> Outgoing:
         signed = self._signer.sign(self._ledger.prepare(wanted.call), nonce)
@@ -206,6 +205,9 @@ class Sender:
         due = [item for item in waiting if at_start or self._is_due(item)]
         if not due:
             return
+        for item in due:
+            if item.created_at + STUCK_AFTER < self._clock.now():
+                log.error("stuck", transaction=item.key, nonce=item.nonce, sends=item.sends)
         outcomes = await self.broadcast(due)
         if not at_start and any(
             item.sends and outcome is Sent.ACCEPTED
@@ -227,10 +229,8 @@ class Sender:
 
         An order keeps its meaning: either these very contents are proposed, or nothing is.
         """
-        unsigned = self._ledger.prepare(await self._call(outgoing))
         void = outgoing.void or outcome is Sent.REFUSED
-        if void:
-            unsigned = using_up(unsigned, self.address)
+        unsigned = self._nothing() if void else self._ledger.prepare(await self._call(outgoing))
         why = f"Every node refused it for {patience.total_seconds():.0f} s: {outcome.value}."
         try:
             await self._replace(outgoing, unsigned, void=void, why=why)
@@ -273,8 +273,11 @@ class Sender:
         if now < self._gaps[mined] + self._patience:
             return
         log.warning("a nonce is nobody's; it is used for nothing", nonce=mined)
-        unsigned = using_up(self._ledger.prepare(Propose(())), self.address)
-        await self._ledger.send(self._signer.sign(unsigned, mined).raw)
+        # Always the same bytes, so there is nothing to store.
+        await self._ledger.send(self._signer.sign(self._nothing(), mined).raw)
+
+    def _nothing(self) -> Unsigned:
+        return using_up(self._ledger.prepare(Propose(())), self.address)
 
     async def _call(self, outgoing: Outgoing) -> Call:
         """Return what a stored transaction calls."""

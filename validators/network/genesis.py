@@ -13,9 +13,9 @@ from typing import Any
 import rlp
 from eth_hash.auto import keccak
 
+from validators.network.plan import GAS_LIMIT
 from validators.network.trie_root import EMPTY_ROOT, state_root
 
-GAS_LIMIT = 30_000_000
 BALANCE = 10**24  # a million ether for each funded account
 EPOCH = 30_000
 INITIAL_BASE_FEE = (

@@ -25,7 +25,6 @@ _POOL = (
     *("--txpool.accountslots", "20000", "--txpool.globalslots", "60000"),
     *("--txpool.accountqueue", "20000", "--txpool.globalqueue", "60000"),
 )
-GAS_LIMIT = 30_000_000
 
 
 async def prepare(plan: Plan, launch: Launch, sealing_key: bytes, node_key: bytes) -> None:
@@ -60,7 +59,7 @@ def command(plan: Plan, launch: Launch) -> list[str]:
         *("--syncmode", "full", "--gcmode", "archive", "--cache", "128"),
         *("--http", "--http.addr", "127.0.0.1", "--http.port", str(launch.http)),
         *("--ws", "--ws.addr", "127.0.0.1", "--ws.port", str(launch.ws), "--ws.origins", "*"),
-        *("--ws.api", "eth,net,web3", "--miner.gaslimit", str(GAS_LIMIT), *_POOL),
+        *("--ws.api", "eth,net,web3", "--miner.gaslimit", str(plan.gas_limit), *_POOL),
     ]
     return common + (_clique(plan, launch) if plan.software == "geth" else _QUORUM)
 

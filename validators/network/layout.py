@@ -30,7 +30,7 @@ from validators.network.files import (
     write_atomically,
 )
 from validators.network.geth_build import Report, ensure_geth
-from validators.network.plan import Launch, Plan
+from validators.network.plan import GAS_LIMIT, Launch, Plan
 from validators.network.ports import free_ports
 
 CHAIN_ID = 1337
@@ -47,7 +47,7 @@ _FEES: dict[Software, FeePolicy] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The network to make. `period` in seconds, 0 = on demand; `fund` holds addresses."""
+    """The network to make. `period` in seconds, 0 = on demand; `fund` holds addresses; gas a block."""
 
     kind: Kind
     validators: int = 4
@@ -55,6 +55,7 @@ class Wanted:
     chain_id: int = CHAIN_ID
     fund: Sequence[str] = ()
     node: str | None = None
+    gas_limit: int = GAS_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ async def _program(wanted: Wanted, report: Report) -> tuple[Software, str]:
 async def _fill(folder: Path, wanted: Wanted, software: Software, binary: str) -> Network:
     secret = [_keys(software) for _ in range(wanted.validators)]
     plan = _plan(folder, wanted, software, binary, secret)
-    block_zero = _genesis(plan, wanted)
+    block_zero = {**_genesis(plan, wanted), "gasLimit": hex(wanted.gas_limit)}
     write_atomically(plan.genesis, json.dumps(block_zero, indent=1).encode() + b"\n")
     for launch, own in zip(plan.launches, secret, strict=False):
         if software == "besu":
@@ -134,7 +135,8 @@ async def _fill(folder: Path, wanted: Wanted, software: Software, binary: str) -
 def _plan(
     folder: Path, wanted: Wanted, software: Software, binary: str, secret: Sequence[_Keys]
 ) -> Plan:
-    plan = Plan(folder, software, binary, wanted.chain_id, wanted.period, ())
+    at = (wanted.chain_id, wanted.period)
+    plan = Plan(folder, software, binary, *at, launches=(), gas_limit=wanted.gas_limit)
     if software == "embedded":
         (port,) = free_ports(1)
         return replace(plan, launches=(Launch(name="embedded", http=port, ws=port),))

@@ -19,6 +19,7 @@ from ledger_service.domain import errors
 from validators.network.files import Software, write_atomically
 
 FILE_NAME = "launch.json"
+GAS_LIMIT = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Plan:
     chain_id: int
     period: float
     launches: tuple[Launch, ...]
+    gas_limit: int = GAS_LIMIT
 
     def node(self, launch: Launch) -> Path:
         """Return a node's own folder."""
@@ -74,6 +76,7 @@ class Plan:
             "binary": self.binary,
             "chainId": self.chain_id,
             "period": self.period,
+            "gasLimit": self.gas_limit,
             "nodes": [asdict(launch) for launch in self.launches],
         }
         write_atomically(self.folder / FILE_NAME, json.dumps(raw, indent=1).encode() + b"\n")
@@ -91,6 +94,7 @@ class Plan:
                 chain_id=raw["chainId"],
                 period=raw["period"],
                 launches=tuple(Launch(**node) for node in raw["nodes"]),
+                gas_limit=raw.get("gasLimit", GAS_LIMIT),
             )
         except FileNotFoundError as exc:
             text = "There is no network; make one with `mol network new`."

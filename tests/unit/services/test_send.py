@@ -67,7 +67,7 @@ async def test_what_every_node_refuses_gives_its_nonce_back_and_the_evidence_fai
     await look_for(site, 4)
     assert (await stored(site)).hash == first.hash
     assert (await hops(site, packed))["propose sent"] == "refused"
-    found = await look_at_sending(site.world.store)
+    found = await look_at_sending(site.world.store, site.world.clock.now())
     assert (found.ok, found.text[:24]) == (False, "1 refused by every node;")
     assert site.world.ledger.pending == []
 
@@ -85,7 +85,7 @@ async def test_what_every_node_refuses_gives_its_nonce_back_and_the_evidence_fai
     await site.anchor.again(packed.id)
     await site.run_to_the_end()
     assert (await site.track.evidence(packed.id)).state == "Validated"
-    assert (await look_at_sending(site.world.store)).ok
+    assert (await look_at_sending(site.world.store, site.world.clock.now())).ok
 
 
 async def test_what_is_underpriced_is_proposed_at_the_fees_of_now_and_is_the_same_order(
@@ -288,6 +288,23 @@ async def test_an_operator_ends_a_transaction_that_is_stuck_and_the_evidence_may
     site.world.ledger.price = 5
     await site.anchor.again(packed.id)
     await site.run_to_the_end()
+    assert (await site.track.evidence(packed.id)).state == "Validated"
+
+
+async def test_what_is_stuck_is_told_by_the_doctor_and_by_the_log(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = await anchored(site)
+    assert (await look_at_sending(site.world.store, site.world.clock.now())).ok
+    await look_for(site, 7)
+
+    found = await look_at_sending(site.world.store, site.world.clock.now())
+
+    assert (found.ok, found.text[:28]) == (False, "1 in no final block; nonce 0")
+    assert "mol anchor cancel" in found.todo
+    assert "stuck" in capsys.readouterr().out
+    await site.run_to_the_end()
+    assert (await look_at_sending(site.world.store, site.world.clock.now())).ok
     assert (await site.track.evidence(packed.id)).state == "Validated"
 
 
