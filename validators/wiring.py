@@ -19,9 +19,12 @@ from validators.agent.check import Checker
 from validators.agent.desk import Desk
 from validators.agent.house import House
 from validators.agent.kept import Kept
+from validators.agent.outcomes import Outcomes
+from validators.agent.pace import Pace
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
 from validators.agent.source import HttpSource
+from validators.agent.together import TogetherLedger
 from validators.agent.work import Work
 from validators.journal.book import Book, ReadBook
 from validators.rerun.models import Models
@@ -86,8 +89,8 @@ def _join(settings: AgentSettings, opened: _Opened) -> Parts:
     # Read from the own node alone; handing signed bytes to the others as well trusts nobody
     # and saves a block where gossip is slow.
     send = opened.everywhere.send
-    pen = Pen(ledger=own, send=send, signer=opened.signer, book=book, clock=clock)
-    agent = _agent(settings, opened, pen, clock)
+    pen, pace = Pen(ledger=own, send=send, signer=opened.signer, book=book, clock=clock), Pace()
+    agent = _agent(settings, opened, pen, clock, pace)
 
     async def prepare() -> None:
         await opened.models.warm_up()
@@ -108,6 +111,7 @@ def _join(settings: AgentSettings, opened: _Opened) -> Parts:
         agent=agent,
         accounts=Accounts(organisation=settings.organisation, ledger=own, pen=pen, book=book),
         pen=pen,
+        outcomes=Outcomes(ledger=own, pen=pen, book=book, clock=clock, pace=pace),
         ledger=own,
         source=opened.source,
         book=book,
@@ -121,7 +125,9 @@ def _join(settings: AgentSettings, opened: _Opened) -> Parts:
     return Parts(agent, house, pen, book, opened.models)
 
 
-def _agent(settings: AgentSettings, opened: _Opened, pen: Pen, clock: SystemClock) -> Agent:
+def _agent(
+    settings: AgentSettings, opened: _Opened, pen: Pen, clock: SystemClock, pace: Pace
+) -> Agent:
     registry = Registry(opened.own, clock)
     checker = Checker(
         domain=opened.own.orders,
@@ -142,6 +148,7 @@ def _agent(settings: AgentSettings, opened: _Opened, pen: Pen, clock: SystemCloc
         book=opened.book,
         policy=settings.policy,
         clock=clock,
+        pace=pace,
     )
 
 
@@ -152,7 +159,7 @@ def _ledgers(settings: AgentSettings) -> tuple[ChainLedger, ChainLedger]:
     only = network
     if settings.node:
         only = replace(network, rpc=network.rpc[:1], ws=network.ws[:1])
-    return ChainLedger(only, deployment), ChainLedger(network, deployment)
+    return TogetherLedger(only, deployment), ChainLedger(network, deployment)
 
 
 async def _until_right(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +15,16 @@ from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Refuse
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN
 from ledger_service.domain.order import Content
-from ledger_service.domain.result import SALT_BYTES, Reason, ResultDocument
+from ledger_service.domain.result import Reason
 from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
 from validators.agent.accounts import BY_CHAIN
+from validators.agent.batches import Batches
 from validators.agent.check import Checker
 from validators.agent.desk import Decision
-from validators.agent.entries import Place, approval, asked, seen, verdict
+from validators.agent.entries import Place, approval, approved, asked, refused, seen, verdict
 from validators.agent.held import Held
+from validators.agent.pace import Pace
 from validators.agent.pen import Pen
 from validators.agent.places import Places
 from validators.agent.registry import Registry
@@ -31,11 +32,22 @@ from validators.agent.source import Source, SourceDown, announced
 from validators.agent.undecided import Undecided
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
-from validators.rules.case import Announced, Ask, CannotSay, Case, Refusal, Refused, Stated
+from validators.rules.case import (
+    PASSING,
+    Announced,
+    Ask,
+    CannotSay,
+    Case,
+    Refusal,
+    Refused,
+    Stated,
+    TooLate,
+)
 from validators.rules.policy import Policy, Ruling, has_gap, judge, refuse_early
 
-AT_ONCE = 8
-PASSING = frozenset({"Seat", "TooFar", "Unknown"})
+AT_ONCE = 16
+HAND_IN_AT_ONCE = 4
+RULES = "rules"
 
 log = structlog.get_logger()
 
@@ -65,10 +77,11 @@ class Agent:
         book: Book,
         policy: Policy,
         clock: ports.Clock,
+        pace: Pace,
     ) -> None:
         self.organisation = organisation
         self._places = Places(
-            organisation=organisation, ledger=ledger, registry=registry, clock=clock
+            organisation=organisation, ledger=ledger, registry=registry, clock=clock, pace=pace
         )
         self._checker = checker
         self._source = source
@@ -77,7 +90,10 @@ class Agent:
         self._policy = policy
         self._clock = clock
         self._busy: set[ids.OrderId] = set()
+        self._pace = pace
+        self._batches = Batches(pen=pen, book=book, kept=checker.kept, clock=clock, pace=pace)
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._handing = asyncio.Semaphore(HAND_IN_AT_ONCE)
         self._unrecalled: set[ids.OrderId] = set()
         self._met: set[ids.OrderId] = set()
         self.held = Held(clock)
@@ -123,9 +139,12 @@ class Agent:
         self._busy.add(order)
         try:
             async with self._slots:
+                begun = self._clock.now()
                 await judge_it()
+                self._pace.checked(self._clock.now() - begun)
         except CannotSay as exc:
-            self.undecided.put_off(order, content, str(exc), later=exc.later, told=told)
+            late = isinstance(exc, TooLate)
+            self.undecided.put_off(order, content, str(exc), later=exc.later, told=told, late=late)
         except errors.LedgerError as exc:
             self.undecided.put_off(order, content, str(exc), later=True, told=told)
         except Exception:  # a bug in judging one order costs its verdict for now, and no other's
@@ -170,7 +189,7 @@ class Agent:
         return Review(case, ruling, has_gap(case, self._book.memory), doomed)
 
     async def decide(self, order: ids.OrderId, decision: Decision) -> None:
-        """Sign a person's decision. What the rules refuse, nobody approves.
+        """Sign a person's decision, now. What the rules refuse, nobody approves.
 
         Raise NotFound, Refused, CannotSay, CallReverted, ChainError.
         """
@@ -187,17 +206,27 @@ class Agent:
             raise review.doomed
         await self._approve(item, place, review.case, by=decision.by)
 
+    def reopen(self) -> None:
+        """Let what an earlier life decided and never signed be judged anew. Raise StorageError."""
+        self._batches.reopen()
+
+    async def say(self, *, now: bool = False) -> None:
+        """Sign and send what is decided and ready, and hand in its results. Raise ChainError, StorageError."""
+        said = await self._batches.tell(now=now)
+        await asyncio.gather(*(self.hand_in(order) for order in said))
+
     async def hand_in(self, order: ids.OrderId) -> None:
         """Hand in an approval's result document, if it is not there yet; a failure is tried again."""
         document = self._book.memory.results.get(order)
-        if document is None:
+        if document is None or order in self._book.memory.decided:
             return
         try:
-            await self._source.hand_in(order, self.organisation, document)
+            async with self._handing:
+                await self._source.hand_in(order, self.organisation, document)
         except (errors.NotFound, SourceDown) as exc:
             log.warning("result not handed in", order=order.hex(), why=str(exc))
             return
-        self._book.write({"kind": "handed", "order": order.hex()})
+        self._book.jot({"kind": "handed", "order": order.hex()})
 
     async def _consider(self, item: Announced) -> None:
         place = await self._place(item)
@@ -279,33 +308,16 @@ class Agent:
         except Refused:
             return None  # we refused it for that
 
-    async def _approve(
-        self, item: Announced, place: Place, case: Case, *, by: str = "rules"
-    ) -> None:
-        document = ResultDocument(
-            salt=secrets.token_bytes(SALT_BYTES),
-            organisation=self.organisation,
-            order=item.order,
-            score=case.recomputed,
-            runtime=case.runtime,
-            agreement=case.agreement.value,
-        )
-        entry = {
-            **verdict(item, "approve", case.claim, place),
-            "by": by,
-            "at": format_time(self._clock.now()),
-            "score": case.recomputed,
-            "class": case.agreement.value,
-            "gap": has_gap(case, self._book.memory),
-            "result": document.dumps().decode(),
-        }
+    async def _approve(self, item: Announced, place: Place, case: Case, *, by: str = RULES) -> None:
+        gap, at = has_gap(case, self._book.memory), self._clock.now()
+        entry = approved(item, case, place, self.organisation, by=by, at=at, gap=gap)
         self._demand_only(item, place)
-        self._checker.kept.keep(item.order)
-        call = approval(item, place.seat, document.digest())
-        signed = self._pen.sign("approve", item.order, call, seen(item, case.claim), entry)
+        self._batches.decide(item.order, seen(item, case.claim), entry)
         log.info("approved", order=item.order.hex(), by=by, agreement=case.agreement.value)
-        await self._send(signed)
-        await self.hand_in(item.order)
+        try:
+            await self.say(now=by != RULES)
+        except errors.LedgerError as exc:  # it is decided: others try again
+            log.warning("not signed yet", order=item.order.hex(), why=str(exc))
 
     async def _say_no(
         self, item: Announced, place: Place, refusal: Refusal, claim: Statement | None
@@ -328,7 +340,7 @@ class Agent:
         refusal: Refusal,
         claim: Statement | None,
         *,
-        by: str = "rules",
+        by: str = RULES,
     ) -> None:
         detail = hashlib.sha256(refusal.text.encode()).digest()
         call = Refuse(item.content, place.seat, int(refusal.reason), detail)
@@ -338,13 +350,7 @@ class Agent:
             ended = doomed.fields.get("why") == "State"  # others refused it a moment before
             self.undecided.close(item.order, f"It cannot be refused. {doomed}", failed=not ended)
             return
-        entry = {
-            **verdict(item, "refuse", claim, place),
-            "by": by,
-            "at": format_time(self._clock.now()),
-            "reason": refusal.reason.name,
-            "text": refusal.text,
-        }
+        entry = refused(item, refusal, claim, place, by=by, at=self._clock.now())
         self._checker.kept.let_go(item.order)
         self.held.drop(item.order)
         known = [] if claim is None else [seen(item, claim)]
@@ -378,6 +384,8 @@ class Agent:
 
 
 def _demand_final(doomed: errors.CallReverted) -> None:
-    """Raise CannotSay for what may pass: a key that is not the seat's now, a deadline too far yet."""
+    """Raise CannotSay for what may pass, TooLate for what came too late."""
     if doomed.fields.get("why") in PASSING:
         raise CannotSay(str(doomed), later=True)
+    if doomed.fields.get("why") == "Late":
+        raise TooLate(str(doomed), later=False)

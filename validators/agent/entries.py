@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +12,10 @@ from ledger_service.domain import ids
 from ledger_service.domain.calls import Approve
 from ledger_service.domain.facts import OrderWord
 from ledger_service.domain.lifecycle import RELEASES_PURCHASE, Status
+from ledger_service.domain.result import SALT_BYTES, ResultDocument
 from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
-from validators.rules.case import Announced, Ask, Case
+from validators.rules.case import Announced, Ask, Case, Refusal
 
 RELEASED = RELEASES_PURCHASE | {Status.COMPLETED, Status.CANCELLED}
 
@@ -83,6 +85,55 @@ def verdict(item: Announced, word: str, claim: Statement | None, place: Place) -
         entry["episode"] = [claim.asset, claim.detector.hex(), claim.failure_mode]
         entry["windowEnd"] = claim.window.end.isoformat()
     return entry
+
+
+def approved(
+    item: Announced,
+    case: Case,
+    place: Place,
+    organisation: int,
+    *,
+    by: str,
+    at: datetime,
+    gap: bool,
+) -> dict[str, Any]:
+    """Return what is remembered of an approval: with the result document, whose digest goes on chain."""
+    document = ResultDocument(
+        salt=secrets.token_bytes(SALT_BYTES),
+        organisation=organisation,
+        order=item.order,
+        score=case.recomputed,
+        runtime=case.runtime,
+        agreement=case.agreement.value,
+    )
+    return {
+        **verdict(item, "approve", case.claim, place),
+        "by": by,
+        "at": format_time(at),
+        "score": case.recomputed,
+        "class": case.agreement.value,
+        "gap": gap,
+        "result": document.dumps().decode(),
+    }
+
+
+def refused(
+    item: Announced,
+    refusal: Refusal,
+    claim: Statement | None,
+    place: Place,
+    *,
+    by: str,
+    at: datetime,
+) -> dict[str, Any]:
+    """Return what is remembered of a refusal."""
+    return {
+        **verdict(item, "refuse", claim, place),
+        "by": by,
+        "at": format_time(at),
+        "reason": refusal.reason.name,
+        "text": refusal.text,
+    }
 
 
 def seen(item: Announced, claim: Statement | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Refuse
-from ledger_service.domain.facts import Approved, Fact, Moved, Proposed
+from ledger_service.domain.facts import Approved, Fact, Moved, Place, Proposed
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, SETTLED, Status
 from ledger_service.domain.order import Content
 from ledger_service.domain.result import Reason
@@ -23,7 +23,9 @@ from validators.agent.agent import Agent
 from validators.agent.desk import Desk
 from validators.agent.feed import Feed
 from validators.agent.loops import forever
+from validators.agent.outcomes import Outcomes
 from validators.agent.pen import Pen
+from validators.agent.skew import Skew
 from validators.agent.source import Source, announced, close_out
 from validators.agent.watch import Watcher
 from validators.agent.work import Work
@@ -34,7 +36,9 @@ from validators.rules.policy import Policy
 FEED_PERIOD = 0.0
 BEGIN_PAUSE_SECONDS = 1.0
 DESK_PERIOD = 0.25
+SAY_PERIOD = 0.1
 TEND_PERIOD = 0.5
+MOST_TASKS = 200
 FIRST_RETRY = timedelta(seconds=1)
 MAX_DOUBLINGS = 6
 QUIET_BLOCKS = 100
@@ -51,6 +55,7 @@ class House:
         agent: Agent,
         accounts: Accounts,
         pen: Pen,
+        outcomes: Outcomes,
         ledger: ports.Ledger,
         source: Source,
         book: Book,
@@ -65,6 +70,7 @@ class House:
         self._agent = agent
         self._accounts = accounts
         self._pen = pen
+        self._outcomes = outcomes
         self._ledger = ledger
         self._source = source
         self._book = book
@@ -76,6 +82,8 @@ class House:
         block = None if accounts.key_is_new else book.memory.block
         self._watcher = Watcher(ledger, first_block if block is None else block + 1, self._take)
         self._feed = Feed(source, book, clock)
+        self._skew = Skew(clock)
+        self._proposed: dict[ids.OrderId, Place] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[ids.OrderId, tuple[int, datetime]] = {}
 
@@ -87,6 +95,7 @@ class House:
             group.create_task(forever("feed", self.read_feed, period=FEED_PERIOD))
             group.create_task(forever("chain", self.follow, period=TEND_PERIOD))
             group.create_task(forever("desk", self.read_desk, period=DESK_PERIOD))
+            group.create_task(forever("say", self._agent.say, period=SAY_PERIOD))
             group.create_task(forever("tend", self.tend, period=TEND_PERIOD))
 
     async def _begun(self) -> bool:
@@ -103,7 +112,8 @@ class House:
         """Get ready: chain and key, nonces, transactions that were not mined, blocks not read."""
         await self._prepare()
         await self._pen.ready()
-        await self._pen.reconcile(at_start=True)
+        self._agent.reopen()
+        await self._outcomes.reconcile(at_start=True)
         await self._watcher.scan()
         await self.drain()
         self._accounts.settle_key()
@@ -121,7 +131,9 @@ class House:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def read_feed(self) -> None:
-        """Read one page of the feed. Raise SourceDown."""
+        """Read one page of the feed, once there is room for what it tells of. Raise SourceDown."""
+        while len(self._tasks) >= MOST_TASKS:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         page = await self._feed.read()
         for item in page:
             self._take_line(item)
@@ -129,12 +141,15 @@ class House:
 
     async def follow(self) -> None:
         """Read the chain at each new head, for ever. Raise ChainError."""
-        async for _ in self._ledger.heads():
+        async for head in self._ledger.heads():
+            self._skew.look(head)
             await self._watcher.scan()
 
     async def read_desk(self) -> None:
         """Sign the decisions that lie on the desk."""
         for order, decision in self._desk.read():
+            if order in self._book.memory.open:
+                continue  # judged anew after a crash: the decision stays until that is done
             if order in self._book.memory.work:
                 self._work.decide(order, decision)
                 self._retries.pop(order, None)
@@ -148,6 +163,7 @@ class House:
                 self._decline(order, str(exc))
             except (errors.NotFound, errors.Conflict, Refused, CannotSay) as exc:
                 self._decline(order, str(exc))
+            await self._book.sync()
             self._desk.clear(order)
 
     async def tend(self) -> None:
@@ -159,11 +175,13 @@ class House:
             await self._hand_in(order)
         self._remind()
         self._save_cursors()
-        await self._pen.reconcile()
+        await self._outcomes.reconcile()
+        await self._agent.say()
         await self._accounts.refuse_unaccounted()
         for entry in tuple(self._book.memory.work.values()):
             if self._is_due(ids.OrderId(bytes.fromhex(entry["order"]))):
                 await self._work.tend(entry)
+        await self._note_proposed()
         for entry in tuple(self._book.memory.unproposed.values()):
             await self._take_back(entry)
 
@@ -172,18 +190,40 @@ class House:
         event = fact.event
         if isinstance(event, Approved):
             self._accounts.take(event)
-        if isinstance(event, Proposed) and not self._book.memory.known(event.order):
-            self._spawn(self._agent.learn(event.order, event.content))
+        if isinstance(event, Proposed):
+            if event.order in self._book.memory.unproposed:
+                self._proposed[event.order] = fact.place
+            if not self._book.memory.known(event.order):
+                self._spawn(self._agent.learn(event.order, event.content))
         if isinstance(event, Moved) and event.status in SETTLED:
             self._settled(event.order, event.status)
 
     def _settled(self, order: ids.OrderId, status: Status) -> None:
         memory = self._book.memory
-        if order in memory.pending or order in memory.open:
+        if order in memory.pending or order in memory.open or order in memory.decided:
             entry = {"kind": "closed", "order": order.hex(), "why": f"It is {status.title}."}
             self._book.write(entry)
         elif status in MAY_TRY_AGAIN and memory.approved(order):
             self._book.write({"kind": "ended", "order": order.hex()})
+
+    async def _note_proposed(self) -> None:
+        """Write down which approved orders are proposed for good: they need not be taken back."""
+        final = {it: at for it, at in self._proposed.items() if at.block <= self._watcher.position}
+        if not final:
+            return
+        numbers = sorted({place.block for place in final.values()})
+        blocks = await asyncio.gather(*(self._ledger.block(number) for number in numbers))
+        hashes = {block.hash for block in blocks if block is not None}
+        waiting = self._book.memory.unproposed
+        entries = [
+            {"kind": "proposed", "order": order.hex()}
+            for order, place in final.items()
+            if place.block_hash in hashes and order in waiting
+        ]
+        if entries:
+            self._book.jot(*entries)
+        for order in final:
+            self._proposed.pop(order, None)
 
     def _take_line(self, item: dict[str, Any]) -> None:
         """Take a line of the feed; one that is none is told of and passed over."""

@@ -1,7 +1,8 @@
 """The agent's own copy of what it approved: files by root, hashed while they come in, durable.
 
-A file that came in is fresh until an order of its is approved, or put before a person; the fresh files
-of an order that is refused go, and so do those that a crash left.
+A file that came in is fresh until an order of its is approved; the fresh files of an order that is
+refused go, and so do those that a crash left. What is fresh need not survive a crash, so it is made
+durable when it is kept, and no earlier: many files at once under load, before their approvals leave.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Kept:
         self._bytes: int | None = None
         self._coming = 0
         self._users: dict[str, set[ids.OrderId]] = {}
+        self._files: dict[ids.OrderId, set[str]] = {}
 
     def tidy(self) -> None:
         """Make the folder, and drop what a crash left half. Only the running agent does this."""
@@ -56,27 +58,37 @@ class Kept:
 
     def use(self, entry: Entry, order: ids.OrderId) -> None:
         """Note that an order needs a file: while it is fresh, it goes with the last one that does."""
-        self._users.setdefault(_name(entry), set()).add(order)
+        name = _name(entry)
+        self._users.setdefault(name, set()).add(order)
+        self._files.setdefault(order, set()).add(name)
 
-    def keep(self, order: ids.OrderId) -> None:
-        """Keep the files of an order for ever. Raise StorageError."""
+    async def keep(self, *orders: ids.OrderId) -> None:
+        """Keep the files of orders for ever, durable when it returns. Raise StorageError."""
+        names = {name for order in orders for name in self._files.get(order, ())}
+        if not names:
+            return
         try:
-            for name in self._of(order):
-                fresh = self._folder / f"{FRESH}{name}"
-                if fresh.exists():
-                    fresh.replace(self._folder / name)
-                del self._users[name]
-            _sync_folder(self._folder)
+            await asyncio.to_thread(_make_durable, self._folder, names)
         except OSError as exc:
             raise errors.StorageError(f"The bytes cannot be kept: {exc}") from exc
+        for name in names:
+            for order in self._users.pop(name, ()):
+                self._forget(order, name)
 
     def let_go(self, order: ids.OrderId) -> None:
         """Drop the files of an order, those apart that are kept, or that another one needs."""
-        for name in self._of(order):
+        for name in tuple(self._files.get(order, ())):
+            self._forget(order, name)
             self._users[name].discard(order)
             if not self._users[name]:
                 del self._users[name]
                 self._unlink(self._folder / f"{FRESH}{name}")
+
+    def _forget(self, order: ids.OrderId, name: str) -> None:
+        names = self._files.get(order, set())
+        names.discard(name)
+        if not names:
+            self._files.pop(order, None)
 
     async def take(self, entry: Entry, chunks: AsyncGenerator[bytes, None]) -> None:
         """Take a file in, hashing and writing beside the event loop.
@@ -90,12 +102,10 @@ class Kept:
         try:
             with part.open("wb") as file:
                 hasher = await _drain(chunks, file, entry)
-                await asyncio.to_thread(_sync, file)
             if hasher.size != entry.size or hasher.root() != entry.root:
                 raise errors.DigestMismatch(path=entry.path, expected=entry.root.hex())
             part.replace(self._folder / f"{FRESH}{_name(entry)}")
             self._count(entry.size)
-            await asyncio.to_thread(_sync_folder, self._folder)
         except OSError as exc:
             raise errors.StorageError(f"The bytes cannot be kept: {exc}", path=entry.path) from exc
         finally:
@@ -113,9 +123,6 @@ class Kept:
     def _count(self, more: int) -> None:
         if self._bytes is not None:
             self._bytes += more
-
-    def _of(self, order: ids.OrderId) -> list[str]:
-        return [name for name, users in self._users.items() if order in users]
 
     def _present(self, entry: Entry) -> Path:
         kept = self.path(entry)
@@ -179,9 +186,15 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _make_durable(folder: Path, names: set[str]) -> None:
+    """Let fresh files be kept: the bytes first, then their names."""
+    for name in names:
+        fresh = folder / f"{FRESH}{name}"
+        if fresh.exists():
+            with fresh.open("rb") as file:
+                os.fsync(file.fileno())
+            fresh.replace(folder / name)
+    _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,8 +1,12 @@
-"""The pen: one key, one nonce counter, one journal. What is signed is stored before it is sent."""
+"""The pen: one key, one nonce counter, one journal. What is signed is durable before it is sent.
+
+What became of it is for `outcomes` to find out; approvals come here from `batches`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +14,7 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Receipt, Sent, Signed
-from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Status
+from ledger_service.domain.calls import Sent, Signed, Unsigned
 from ledger_service.domain.units import format_time
 from validators.agent import voice
 from validators.agent.voice import Spoken
@@ -20,9 +23,7 @@ from validators.journal.memory import SignedVerdict
 
 RESEND_AFTER = timedelta(seconds=3)
 MAX_DOUBLINGS = 6
-LOST_AFTER = timedelta(seconds=30)
-PATIENCE = timedelta(minutes=1)
-CAME_TO_NOTHING = MAY_TRY_AGAIN | {Status.CONTESTED}
+TRANSFER_GAS = 21_000
 REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED})
 VERDICTS = frozenset({"approve", "refuse"})
 
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Pen:
-    """Signs, stores, sends, sends again, and finds out what became of it."""
+    """Signs, stores, and sends; the same bytes as often as it takes."""
 
     def __init__(
         self,
@@ -58,7 +59,18 @@ class Pen:
 
     async def ready(self) -> None:
         """Ask where the chain's nonce stands. Comes before the first signature."""
+        await self.mined()
+
+    async def mined(self) -> int:
+        """Return how many transactions of the key the chain has. Raise ChainError."""
         self._mined = await self._ledger.nonce(self.address)
+        return self._mined
+
+    async def under_way(self) -> int:
+        """Count what was signed and is not mined yet; nobody is asked where there is nothing."""
+        if not self._book.memory.unmined:
+            return 0
+        return max(0, self._book.memory.next_nonce(self.address) - await self.mined())
 
     async def try_out(self, call: Spoken) -> errors.CallReverted | None:
         """Return why the contract would refuse the call now, None if it would not."""
@@ -71,18 +83,47 @@ class Pen:
     def sign(
         self, purpose: str, order: ids.OrderId, call: Spoken, *entries: dict[str, Any]
     ) -> SignedVerdict:
-        """Take the nonce, sign, and write it down together with `entries`, without any await between.
+        """Take the nonce, sign, and note it together with `entries`, without any await between.
 
         Raise Conflict if there is a signature for this purpose, or another verdict on the order.
         """
+        self._demand_free(purpose, order)
+        return self._sign(purpose, (order,), call, *entries)
+
+    def sign_decided(self, orders: Sequence[ids.OrderId]) -> SignedVerdict:
+        """Sign approvals that are decided, in one transaction. Raise Conflict, StorageError."""
+        for order in orders:
+            self._demand_free("approve", order)
+        decided = self._book.memory.decided
+        call = voice.approve([decided[order] for order in orders])
+        return self._sign("approve", orders, call)
+
+    def sign_again(self, signed: SignedVerdict) -> SignedVerdict:
+        """Say the same once more, under another nonce."""
+        return self._sign(signed.purpose, signed.orders, voice.load(signed.call))
+
+    def sign_anew(self, signed: SignedVerdict, *, void: bool) -> SignedVerdict | None:
+        """Sign the same nonce at the fees of now; `void`: for nothing but its use. None if it was before."""
+        unsigned = self._ledger.prepare(voice.load(signed.call))
+        if void:
+            unsigned = using_up(unsigned, self.address)
+        again = self._signer.sign(unsigned, signed.nonce)
+        if again.hash in {name for name, _ in signed.ever}:
+            return None
+        return self._store(signed.purpose, signed.orders, signed.call, again, void=void)
+
+    def _demand_free(self, purpose: str, order: ids.OrderId) -> None:
         taken = self._book.memory.purposes
         rivals = VERDICTS if purpose in VERDICTS else {purpose}
         if any((rival, order) in taken for rival in rivals):
             raise errors.Conflict("It was signed before.", order=order.hex(), purpose=purpose)
-        return self._sign(purpose, order, call, *entries)
 
     async def broadcast(self, signed: SignedVerdict) -> Sent:
-        """Give stored bytes to the nodes. A failure is logged: they are sent again later."""
+        """Give stored bytes to the nodes, once they are durable. A failure is logged: they are sent again later.
+
+        Raise StorageError: then nothing was sent.
+        """
+        await self._book.sync()
         count, _ = self._sends.get(signed.hash, (0, None))
         self._sends[signed.hash] = (count + 1, self._clock.now())
         outcome = await self._send(signed.raw)
@@ -100,139 +141,59 @@ class Pen:
             )
         return outcome
 
-    async def reconcile(self, *, at_start: bool = False) -> bool:
-        """Compare what was signed with the chain; send again what is missing. Raise ChainError."""
-        unmined = sorted(self._book.memory.unmined.values(), key=lambda signed: signed.nonce)
-        if not unmined:
-            return False
-        self._mined = await self._ledger.nonce(self.address)
-        final = (await self._ledger.head()).number - self._ledger.finality_depth
-        for signed in unmined:
-            await self._settle(signed, final, at_start=at_start)
-        return False
+    def is_due(self, signed: SignedVerdict) -> bool:
+        """Say whether it is time to send the bytes again: after 3, 6, 12, ... seconds."""
+        count, last = self._sends.get(signed.hash, (0, None))
+        wait = RESEND_AFTER * int(2 ** min(max(count - 1, 0), MAX_DOUBLINGS))
+        return last is None or self._clock.now() > last + wait
 
-    async def _settle(self, signed: SignedVerdict, final: int, *, at_start: bool) -> None:
-        receipt = await self._receipt(signed)
-        if receipt is not None and receipt.block > final:
-            return
-        if receipt is not None and receipt.succeeded:
-            self._end(signed, succeeded=True)
-        elif signed.signer != self.address:
-            await self._again(signed)
-        elif receipt is not None:
-            await self._reverted(signed)
-        elif self._is_lost(signed):
-            await self._again(signed)
-        elif at_start or self._is_due(signed):
-            outcome = await self.broadcast(signed)
-            # Only the nonce that all others wait for, and only if it is refused to this moment.
-            if outcome in REFUSALS and signed.nonce == self._mined and self._is_hopeless(signed):
-                await self._at_present_fees(signed, outcome)
+    def refused_for(self, signed: SignedVerdict) -> timedelta:
+        """Return how long every node has refused the bytes."""
+        now = self._clock.now()
+        return now - self._refused.get(signed.hash, now)
 
-    async def _receipt(self, signed: SignedVerdict) -> Receipt | None:
-        for transaction in (signed.hash, *signed.before):
-            receipt = await self._ledger.receipt(transaction)
-            if receipt is not None:
-                return receipt
-        return None
-
-    async def _at_present_fees(self, signed: SignedVerdict, outcome: Sent) -> None:
-        """Sign the same for the same nonce at the fees of now; where they are no others, say so."""
-        call = voice.load(signed.call)
-        again = self._signer.sign(self._ledger.prepare(call), signed.nonce)
-        if again.hash not in {signed.hash, *signed.before}:
-            log.warning("signed anew for its nonce", order=signed.order.hex(), nonce=signed.nonce)
-            await self.broadcast(self._store(signed.purpose, signed.order, call, again))
-            return
-        why = f"No node takes it ({outcome.value}), and all that is signed later waits behind it."
-        log.error("stuck", order=signed.order.hex(), purpose=signed.purpose, why=why)
-        if (signed.purpose, signed.order) not in self._book.memory.stuck:
-            order, purpose = signed.order.hex(), signed.purpose
-            self._book.write({"kind": "stuck", "order": order, "purpose": purpose, "why": why})
-
-    async def _reverted(self, signed: SignedVerdict) -> None:
-        why = await self.try_out(voice.load(signed.call))
-        if why is not None and why.fields.get("why") == "Seat":
-            return  # the key was replaced: the next one says it again
-        moot = await self._is_moot(signed)
-        self._end(signed, succeeded=moot, why=f"It was mined and reverted. {why or ''}")
-
-    async def _again(self, signed: SignedVerdict) -> None:
-        """Say the same once more, if it still can be: the nonce is taken, or the key was replaced."""
-        call = voice.load(signed.call)
-        why = await self.try_out(call)
-        if why is not None:
-            # It is on chain by an earlier signature, or the order came to nothing without it.
-            done = why.fields.get("why") == "Voted" or await self._is_moot(signed)
-            self._end(signed, succeeded=done, why=f"It cannot be said again. {why}")
-            return
-        log.warning("signed anew", order=signed.order.hex(), nonce=signed.nonce)
-        await self.broadcast(self._sign(signed.purpose, signed.order, call))
-
-    async def _is_moot(self, signed: SignedVerdict) -> bool:
-        """Say whether it is a refusal whose order others refused, or which ended, a moment before."""
-        if signed.purpose not in {"refuse", "unapprove"}:
-            return False
-        return (await self._ledger.word(signed.order)).status in CAME_TO_NOTHING
+    def forget(self, signed: SignedVerdict) -> None:
+        """Forget how often something was sent that is settled."""
+        for transaction, _ in signed.ever:
+            self._sends.pop(transaction, None)
+            self._refused.pop(transaction, None)
 
     def _sign(
-        self, purpose: str, order: ids.OrderId, call: Spoken, *entries: dict[str, Any]
+        self, purpose: str, orders: Sequence[ids.OrderId], call: Spoken, *entries: dict[str, Any]
     ) -> SignedVerdict:
         assert self._mined is not None, "ready() comes first"
         nonce = max(self._book.memory.next_nonce(self.address), self._mined)
         signed = self._signer.sign(self._ledger.prepare(call), nonce)
-        return self._store(purpose, order, call, signed, *entries)
+        return self._store(purpose, orders, voice.dump(call), signed, *entries)
 
     def _store(
         self,
         purpose: str,
-        order: ids.OrderId,
-        call: Spoken,
+        orders: Sequence[ids.OrderId],
+        call: dict[str, Any],
         signed: Signed,
         *entries: dict[str, Any],
+        void: bool = False,
     ) -> SignedVerdict:
-        entry = {
+        entry: dict[str, Any] = {
             "kind": "signed",
             "purpose": purpose,
-            "order": order.hex(),
+            "order": orders[0].hex(),
             "signer": self.address.hex(),
             "nonce": signed.nonce,
             "hash": signed.hash.hex(),
             "raw": signed.raw.hex(),
-            "call": voice.dump(call),
+            "call": call,
             "at": format_time(self._clock.now()),
         }
-        self._book.write(*entries, entry)
-        return self._book.memory.unmined[purpose, order]
+        if len(orders) > 1:
+            entry["orders"] = [order.hex() for order in orders]
+        if void:
+            entry["void"] = True
+        self._book.jot(*entries, entry)
+        return self._book.memory.unmined[purpose, orders[0]]
 
-    def _end(self, signed: SignedVerdict, *, succeeded: bool, why: str = "") -> None:
-        for transaction in (signed.hash, *signed.before):
-            self._sends.pop(transaction, None)
-            self._refused.pop(transaction, None)
-        self._book.write(
-            {
-                "kind": "mined",
-                "purpose": signed.purpose,
-                "order": signed.order.hex(),
-                "hash": signed.hash.hex(),
-                "succeeded": succeeded,
-                "why": why,
-            }
-        )
-        if not succeeded:
-            log.error("without effect", order=signed.order.hex(), purpose=signed.purpose, why=why)
 
-    def _is_lost(self, signed: SignedVerdict) -> bool:
-        # Believed late, when a rewrite of the chain that brings it back is unlikely.
-        assert self._mined is not None
-        age = self._clock.now() - datetime.fromisoformat(signed.at)
-        return signed.nonce < self._mined and age > LOST_AFTER
-
-    def _is_hopeless(self, signed: SignedVerdict) -> bool:
-        since = self._refused.get(signed.hash)
-        return since is not None and self._clock.now() >= since + PATIENCE
-
-    def _is_due(self, signed: SignedVerdict) -> bool:
-        count, last = self._sends.get(signed.hash, (0, None))
-        wait = RESEND_AFTER * int(2 ** min(max(count - 1, 0), MAX_DOUBLINGS))
-        return last is None or self._clock.now() > last + wait
+def using_up(unsigned: Unsigned, key: ids.Address) -> Unsigned:
+    """Return what uses a nonce and does nothing else: a transfer of nothing, at the same fees."""
+    return replace(unsigned, to=key, data=b"", value=0, gas=TRANSFER_GAS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from ledger_service import ports
@@ -38,6 +38,11 @@ class Registry:
         return await self._read(
             ("device", asset, device), lambda: self._ledger.device_live(asset, device)
         )
+
+    async def time(self) -> datetime:
+        """Return the newest block's time: the chain's own clock, by which it takes or refuses."""
+        head = await self._read(("head",), self._ledger.head)
+        return datetime.fromtimestamp(head.time, UTC)
 
     async def _read(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[T]]) -> T:
         now = self._clock.now()

@@ -16,16 +16,17 @@ import httpx
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import Outcome
 from ledger_service.domain.order import Content
+from validators.agent.wire import Wire
 from validators.rules.case import Announced
 
-TIMEOUT = httpx.Timeout(10.0, read=40.0)
+CONNECT_SECONDS, READ_SECONDS = 10.0, 40.0
 PATIENCE_SECONDS = 90.0  # for one whole answer, a file apart
 MIB = 1024 * 1024
 MAX_FEED_BYTES = 256 * MIB
 MAX_ORDER_BYTES = 32 * MIB
 MAX_ENVELOPE_BYTES = 4 * MIB
 MAX_REPORT_BYTES = 256 * 1024
-NOT_FOUND = 404
+NO_CONTENT, NOT_FOUND = 204, 404
 NOT_AS_TOLD = (
     AttributeError,
     KeyError,
@@ -84,7 +85,9 @@ class HttpSource:
     ) -> None:
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         self._client = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=TIMEOUT, transport=transport
+            base_url=url,
+            headers=headers,
+            transport=transport or Wire(connect=CONNECT_SECONDS, read=READ_SECONDS),
         )
 
     async def feed(self, after: int, wait: float) -> list[Any]:
@@ -132,6 +135,8 @@ class HttpSource:
                 self._client.stream("PUT", url, content=document, headers=headers) as answer,
             ):
                 _check(answer, url)
+                if answer.status_code == NO_CONTENT:
+                    await answer.aread()  # nothing; but so the connection can be used again
         except (httpx.HTTPError, TimeoutError) as exc:
             raise SourceDown(repr(exc)) from exc
 

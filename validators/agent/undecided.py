@@ -6,6 +6,7 @@ minutes, a hundred orders at most, and forgotten: once it is proposed, the chain
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,11 +35,23 @@ class Undecided:
         self.unwritten: dict[ids.OrderId, Content] = {}  # while the disk is full
 
     def put_off(
-        self, order: ids.OrderId, content: Content, why: str, *, later: bool, told: bool
+        self,
+        order: ids.OrderId,
+        content: Content,
+        why: str,
+        *,
+        later: bool,
+        told: bool,
+        late: bool = False,
     ) -> None:
-        """Note that there is no verdict; `later`: there may be one. `told`: by the service alone."""
+        """Note that there is no verdict; `later`: there may be one. `told`: by the service alone.
+
+        `late`: there will be none in time. That is said once, while somebody may still do something.
+        """
         memory = self._book.memory
         before = memory.open.get(order)
+        if late and not told:
+            self._note_late(order, content, why)
         if not later:
             log.info("nothing to say", order=order.hex(), why=why)
             if before is not None:
@@ -53,6 +66,20 @@ class Undecided:
             self._write_open(order, content, entry)
         elif memory.told() < MOST_TOLD:
             self._book.write({**entry, "told": format_time(self._clock.now())})
+
+    def _note_late(self, order: ids.OrderId, content: Content, why: str) -> None:
+        if order in self._book.memory.late:
+            return
+        entry = {
+            "kind": "late",
+            "order": order.hex(),
+            "why": why,
+            "at": format_time(self._clock.now()),
+            "deadline": content.deadline,
+        }
+        log.error("too late", order=order.hex(), why=why, late=len(self._book.memory.late) + 1)
+        with suppress(errors.StorageError):
+            self._book.jot(entry)
 
     def _write_open(self, order: ids.OrderId, content: Content, entry: dict[str, Any]) -> None:
         try:

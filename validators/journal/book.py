@@ -1,7 +1,8 @@
-"""The book: journal file and memory as one, so that nothing is remembered that is not durable."""
+"""The book: journal file and memory as one, so that nothing leaves that is not durable."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,30 @@ class Book:
         """Open. Raise InUse, BrokenLog."""
         self._journal = file.Journal(folder)
         self.memory = Memory(file.read(folder))
+        self._syncing = asyncio.Lock()
 
     def write(self, *entries: dict[str, Any]) -> None:
-        """Make entries durable, all or none of them; then remember them."""
+        """Make entries durable, all or none of them; then remember them. Raise StorageError."""
+        self._note(entries, durable=True)
+
+    def jot(self, *entries: dict[str, Any]) -> None:
+        """Remember entries, all or none of them; durable when `sync` has returned. Raise StorageError.
+
+        A killed process leaves them; a machine that loses its power may not. So whoever acts on one
+        where others see it waits for `sync` first.
+        """
+        self._note(entries, durable=False)
+
+    async def sync(self) -> None:
+        """Make durable all that was jotted; who asks at the same time shares one fsync. Raise StorageError."""
+        wanted = self._journal.lines
+        async with self._syncing:
+            if self._journal.durable < wanted:
+                await asyncio.to_thread(self._journal.sync)
+
+    def _note(self, entries: tuple[dict[str, Any], ...], *, durable: bool) -> None:
         entry = entries[0] if len(entries) == 1 else {"kind": "together", "entries": entries}
-        self._journal.write(entry)
+        self._journal.write(entry, durable=durable)
         self.memory.note(entry)
 
     def close(self) -> None:
@@ -39,6 +59,10 @@ class ReadBook(Book):
     def write(self, *entries: dict[str, Any]) -> None:
         """Raise InUse."""
         raise errors.InUse("The journal is only read here.", found=len(entries))
+
+    def jot(self, *entries: dict[str, Any]) -> None:
+        """Raise InUse."""
+        self.write(*entries)
 
     def close(self) -> None:
         """Nothing is open."""

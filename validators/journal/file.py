@@ -1,4 +1,9 @@
-"""The journal: one JSON object a line, fsynced before anything leaves. A torn last line is cut off."""
+"""The journal: one JSON object a line, fsynced before anything leaves. A torn last line is cut off.
+
+Lines that nothing follows from yet may wait for their fsync: the next durable line, or `sync`, takes
+them along. One that failed with such lines waiting cannot be repeated (the system may have dropped
+them), so from then on nothing is written: a restart reads what is really there.
+"""
 
 from __future__ import annotations
 
@@ -33,31 +38,59 @@ class Journal:
             raise errors.InUse("Another agent runs in this folder.", folder=folder) from exc
         self._whole = _whole_length(path)
         self._torn = self._whole < path.stat().st_size
+        self._lost = False
+        self.lines, self.durable = 0, 0  # since it was opened
         self._mend()
         _sync_folder(folder)
 
-    def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry; durable when it returns. A crash leaves the whole of it or nothing.
+    def write(self, entry: dict[str, Any], *, durable: bool = True) -> None:
+        """Append an entry; durable when it returns, or later. A crash leaves the whole of it or nothing.
 
         Raise StorageError: then nothing of it is there, and nothing of it comes later.
         """
+        self._demand_whole()
         data = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         try:
             self._mend()
             self._torn = True
             self._append(data)
+            if durable:
+                self._fsync()
         except OSError as exc:
             with suppress(OSError):  # the next write, or the next start, mends it
                 self._mend()
             raise errors.StorageError(f"The journal cannot be written: {exc}") from exc
         self._torn = False
         self._whole += len(data)
+        self.lines += 1
+        if durable:
+            self.durable = self.lines
+
+    def sync(self) -> None:
+        """Make durable what was appended so far. Another thread may append meanwhile. Raise StorageError."""
+        self._demand_whole()
+        upto = self.lines
+        try:
+            self._fsync()
+        except OSError as exc:
+            raise errors.StorageError(f"The journal cannot be made durable: {exc}") from exc
+        self.durable = max(self.durable, upto)
 
     def _append(self, data: bytes) -> None:
         left = memoryview(data)
         while left:
             left = left[self._file.write(left) :]
-        os.fsync(self._file.fileno())
+
+    def _fsync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._lost = self.lines > self.durable
+            raise
+
+    def _demand_whole(self) -> None:
+        if self._lost:
+            raise errors.StorageError("The journal lost lines; start the agent again.")
 
     def _mend(self) -> None:
         """Cut off what is no whole line."""

@@ -3,8 +3,11 @@
 Kinds of entries, each with `kind`: `seen` (a statement that was checked), `open` (an order learned
 of and not judged yet; `told`: when, if only the service told of it), `forgotten` (one that was told
 of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a person's decision
-that could not be signed), `verdict`, `signed`, `stuck` (no node takes it), `mined`, `handed` (the result document is with the
-service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
+that could not be signed), `late` (one that cannot be approved in time, or could not), `verdict` (an
+approval without a `signed` is decided: it waits for its batch), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
+`void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
+again; `alone`: not in a batch), `reopened` (decided and not signed at a start: judged anew), `stuck`
+(no node takes it), `mined`, `handed` (the result document is with the service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
 whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that
@@ -13,14 +16,15 @@ cannot be refused any more), `feed`, `block` (cursors), `together` (entries true
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from ledger_service.domain import ids
 
+MOST_LATE = 1000
 Episode = tuple[str, str, str]
 Approved = tuple[ids.EvidenceId, datetime]
 
@@ -29,18 +33,30 @@ Approved = tuple[ids.EvidenceId, datetime]
 class SignedVerdict:
     """A transaction of ours. `purpose`: approve, refuse, unapprove, complete. `call`: its JSON form.
 
-    `before`: what was signed with the same nonce before, at other fees; it may be mined yet.
+    `orders`: all of a batch, the first of them stands for it. `void`: it uses its nonce and says nothing.
+    `before`: what was signed with the same nonce before, each with its `void`; it may be mined yet.
     """
 
     purpose: str
-    order: ids.OrderId
+    orders: tuple[ids.OrderId, ...]
     signer: ids.Address
     nonce: int
     hash: ids.TxHash
     raw: bytes
     call: dict[str, Any]
     at: str
-    before: tuple[ids.TxHash, ...] = ()
+    void: bool = False
+    before: tuple[tuple[ids.TxHash, bool], ...] = ()
+
+    @property
+    def order(self) -> ids.OrderId:
+        """Return the first order."""
+        return self.orders[0]
+
+    @property
+    def ever(self) -> tuple[tuple[ids.TxHash, bool], ...]:
+        """Return all that was signed with this nonce, newest first, each with its `void`."""
+        return ((self.hash, self.void), *self.before)
 
 
 class Memory:
@@ -53,6 +69,10 @@ class Memory:
         self.closed: dict[ids.OrderId, str] = {}
         self.unmined: dict[tuple[str, ids.OrderId], SignedVerdict] = {}
         self.purposes: set[tuple[str, ids.OrderId]] = set()
+        self.decided: dict[ids.OrderId, dict[str, Any]] = {}
+        self.alone: set[ids.OrderId] = set()
+        self.voids: Counter[tuple[str, ids.OrderId]] = Counter()
+        self.late: dict[ids.OrderId, dict[str, Any]] = {}
         self.results: dict[ids.OrderId, bytes] = {}
         self.unproposed: dict[ids.OrderId, dict[str, Any]] = {}
         self.key: ids.Address | None = None
@@ -165,11 +185,13 @@ class Memory:
         self.verdicts[order] = entry
         self.pending.pop(order, None)
         self.open.pop(order, None)
+        self.late.pop(order, None)
         if entry["verdict"] != "approve":
             return
         self.unproposed[order] = entry
-        if "result" in entry:
+        if "result" in entry:  # our own, not one that the chain reminded us of
             self.results[order] = entry["result"].encode()
+            self.decided[order] = entry
         if "episode" in entry:
             asset, detector, mode = entry["episode"]
             end = datetime.fromisoformat(entry["windowEnd"])
@@ -177,32 +199,55 @@ class Memory:
             self._episodes[asset, detector, mode][order] = (evidence, end)
 
     def _note_signed(self, entry: dict[str, Any]) -> None:
-        key = entry["purpose"], _order(entry)
+        signed = _signed(entry)
+        key = signed.purpose, signed.order
         earlier = self.unmined.get(key)
         self.stuck.pop(key, None)
-        before: tuple[ids.TxHash, ...] = ()
-        same = (entry["signer"], entry["nonce"])
-        if earlier is not None and (earlier.signer.hex(), earlier.nonce) == same:
-            before = (*earlier.before, earlier.hash)
-        signed = SignedVerdict(
-            purpose=entry["purpose"],
-            order=_order(entry),
-            before=before,
-            signer=ids.Address(bytes.fromhex(entry["signer"])),
-            nonce=entry["nonce"],
-            hash=ids.TxHash(bytes.fromhex(entry["hash"])),
-            raw=bytes.fromhex(entry["raw"]),
-            call=entry["call"],
-            at=entry["at"],
-        )
-        self.unmined[signed.purpose, signed.order] = signed
-        self.purposes.add((signed.purpose, signed.order))
+        if earlier is not None and (earlier.signer, earlier.nonce) == (signed.signer, signed.nonce):
+            signed = replace(signed, before=earlier.ever)
+        self.unmined[key] = signed
+        self.voids.update((signed.purpose, order) for order in signed.orders if signed.void)
+        self.purposes.update((signed.purpose, order) for order in signed.orders)
         self._nonces[signed.signer] = max(self.next_nonce(signed.signer), signed.nonce + 1)
+        if signed.purpose == "approve":
+            self._no_longer_decided(*signed.orders)
         if signed.purpose == "unapprove":
             self.unaccounted.pop(signed.order, None)
             self._forget_episode(signed.order)
         if signed.purpose == "complete":
             self.work.pop(signed.order, None)
+
+    def _no_longer_decided(self, *orders: ids.OrderId) -> None:
+        for order in orders:
+            self.decided.pop(order, None)
+            self.alone.discard(order)
+
+    def _note_unsaid(self, entry: dict[str, Any]) -> None:
+        orders = [ids.OrderId(bytes.fromhex(it)) for it in entry["orders"]]
+        for order in orders:
+            self.purposes.discard(("approve", order))
+            if order in self.verdicts and order not in self._gone:
+                self.decided[order] = self.verdicts[order]
+                if entry["alone"]:
+                    self.alone.add(order)
+
+    def _note_reopened(self, entry: dict[str, Any]) -> None:
+        order = _order(entry)
+        self._forget_episode(order)
+        self._gone.discard(order)
+        before = self.verdicts.pop(order)
+        self.results.pop(order, None)
+        self.open[order] = {"order": order.hex(), "content": before["content"]}
+
+    def _note_said(self, entry: dict[str, Any]) -> None:
+        self._no_longer_decided(_order(entry))
+        self.purposes.add(("approve", _order(entry)))
+
+    def _note_late(self, entry: dict[str, Any]) -> None:
+        self.late.pop(_order(entry), None)
+        if len(self.late) >= MOST_LATE:
+            del self.late[next(iter(self.late))]
+        self.late[_order(entry)] = entry
 
     def _note_mined(self, entry: dict[str, Any]) -> None:
         signed = self.unmined.get((entry["purpose"], _order(entry)))
@@ -223,6 +268,7 @@ class Memory:
 
     def _forget_episode(self, order: ids.OrderId) -> None:
         self.unproposed.pop(order, None)
+        self._no_longer_decided(order)
         self._gone.add(order)
         episode = self.verdicts.get(order, {}).get("episode")
         if episode:
@@ -254,6 +300,10 @@ class Memory:
         self.closed[order] = entry["why"]
         self.open.pop(order, None)
         self.pending.pop(order, None)
+        if order in self.decided:  # nobody heard of it
+            self._forget_episode(order)
+            del self.verdicts[order]
+            self.results.pop(order, None)
         self.unproposed.pop(order, None)
         if entry.get("failed"):
             self.failures.append(entry)
@@ -273,6 +323,21 @@ class Memory:
 
     def _note_block(self, entry: dict[str, Any]) -> None:
         self.block = entry["number"]
+
+
+def _signed(entry: dict[str, Any]) -> SignedVerdict:
+    orders = entry.get("orders", [entry["order"]])
+    return SignedVerdict(
+        purpose=entry["purpose"],
+        orders=tuple(ids.OrderId(bytes.fromhex(order)) for order in orders),
+        signer=ids.Address(bytes.fromhex(entry["signer"])),
+        nonce=entry["nonce"],
+        hash=ids.TxHash(bytes.fromhex(entry["hash"])),
+        raw=bytes.fromhex(entry["raw"]),
+        call=entry["call"],
+        at=entry["at"],
+        void=entry.get("void", False),
+    )
 
 
 def _order(entry: dict[str, Any]) -> ids.OrderId:

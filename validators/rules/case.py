@@ -68,6 +68,10 @@ class Ask:
     text: str
 
 
+#: Reasons of the contract that may pass: a key that is not the seat's now, a deadline too far yet.
+PASSING = frozenset({"Seat", "TooFar", "Unknown"})
+
+
 class CannotSay(Exception):
     """There is no verdict yet: bytes cannot be had, or the order is not ours to judge.
 
@@ -77,6 +81,10 @@ class CannotSay(Exception):
     def __init__(self, text: str, *, later: bool) -> None:
         super().__init__(text)
         self.later = later
+
+
+class TooLate(CannotSay):
+    """There will be no verdict in time: the deadline passed, or comes before one could be in a block."""
 
 
 class Refused(Exception):

@@ -111,12 +111,10 @@ def test_what_may_be_signed_is_read_again_from_its_json(content: Content) -> Non
         Approve((content,), (1,), (ids.ResultDigest(bytes(32)),)),
         Refuse(content, 1, 7, b"\x01" * 32),
         Complete(content, Outcome.FALSE_ALARM, b"\x02" * 32),
+        Approve((content, content), (1, 1), (ids.ResultDigest(bytes(32)),) * 2),
     ]
 
     assert [voice.load(json.loads(json.dumps(voice.dump(call)))) for call in spoken] == spoken
-    batch = Approve((content, content), (1, 1), (ids.ResultDigest(bytes(32)),) * 2)
-    with pytest.raises(errors.BadAnswer):
-        voice.dump(batch)
 
 
 @pytest.mark.parametrize("fields", [{}, {"say": "approve"}, {"say": "pay", "content": None}])

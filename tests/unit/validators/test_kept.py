@@ -123,7 +123,7 @@ async def test_what_is_kept_stays_whoever_lets_go_and_whoever_starts_anew(kept: 
     entry, one, two = entry_of(b"whole"), ids.OrderId(b"1" * 32), ids.OrderId(b"2" * 32)
     await kept.take(entry, Stream(b"whole").chunks())
     kept.use(entry, one)
-    kept.keep(one)
+    await kept.keep(one)
     kept.use(entry, two)
     kept.let_go(two)
     kept.tidy()

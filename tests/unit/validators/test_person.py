@@ -185,6 +185,7 @@ async def test_an_approval_after_the_deadline_is_declined(
     world: World, us: Running, item: Announced
 ) -> None:
     world.clock.advance(days=3)
+    await world.ledger.mine()
     us.desk.drop(item.order, YES)
     await us.house.read_desk()
 

@@ -31,6 +31,8 @@ from validators.agent.check import Checker
 from validators.agent.desk import Desk
 from validators.agent.house import House
 from validators.agent.kept import Kept
+from validators.agent.outcomes import Outcomes
+from validators.agent.pace import Pace
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
 from validators.agent.work import Work
@@ -263,9 +265,8 @@ class World:
         wire = Wire(ledger, self.sent)
         service = self.killer.over(self.service)
         registry, desk = Registry(ledger, clock), Desk(home / "desk")
-        kept = Kept(home / "kept", self.policy.kept_max_bytes)
-        kept.tidy()
-        signer = MemorySigner(self.key)
+        kept = self._kept(home)
+        signer, pace = MemorySigner(self.key), Pace()
         pen = Pen(ledger=ledger, send=wire.send, signer=signer, book=book, clock=clock)
         checker = self._checker(registry, service, kept)
         agent = Agent(
@@ -278,12 +279,15 @@ class World:
             book=book,
             policy=self.policy,
             clock=clock,
+            pace=pace,
         )
         accounts = Accounts(organisation=US, ledger=ledger, pen=pen, book=book)
+        outcomes = Outcomes(ledger=ledger, pen=pen, book=book, clock=clock, pace=pace)
         house = House(
             agent=agent,
             accounts=accounts,
             pen=pen,
+            outcomes=outcomes,
             ledger=ledger,
             source=service,
             book=book,
@@ -295,6 +299,11 @@ class World:
             prepare=_nothing,
         )
         return Running(agent, house, pen, book, accounts, checker, desk, kept, wire)
+
+    def _kept(self, home: Path) -> Kept:
+        kept = Kept(home / "kept", self.policy.kept_max_bytes)
+        kept.tidy()
+        return kept
 
     def _work(self, ledger: Any, service: Any, pen: Pen, book: Book, home: Path) -> Work:
         return Work(
