@@ -127,6 +127,8 @@ class Batches:
         if not still:
             return []
         signed = self._pen.sign_decided(still)
+        for order in still:  # if it comes back, the chain is asked anew
+            self._asked.pop(order, None)
         log.info("signed", orders=len(still), nonce=signed.nonce)
         try:
             await self._pen.broadcast(signed)

@@ -88,10 +88,23 @@ class House:
         self._retries: dict[ids.OrderId, tuple[int, datetime]] = {}
 
     async def run(self) -> None:
-        """Run until cancelled. What the chain says of us is read before anything new is judged."""
+        """Run until cancelled. What the chain says of us is read before anything new is judged.
+
+        Raise StorageError where the journal lost what is remembered: only a restart knows what is there.
+        """
         while not await self._begun():
             await self._clock.sleep(BEGIN_PAUSE_SECONDS)
+        try:
+            await self._loop()
+        except BaseExceptionGroup as group:
+            lost = group.subgroup(errors.StorageError)
+            if lost is not None and isinstance(lost.exceptions[0], errors.StorageError):
+                raise lost.exceptions[0] from group
+            raise
+
+    async def _loop(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._book.demand_whole())
             group.create_task(forever("feed", self.read_feed, period=FEED_PERIOD))
             group.create_task(forever("chain", self.follow, period=TEND_PERIOD))
             group.create_task(forever("desk", self.read_desk, period=DESK_PERIOD))
@@ -203,7 +216,7 @@ class House:
         if order in memory.pending or order in memory.open or order in memory.decided:
             entry = {"kind": "closed", "order": order.hex(), "why": f"It is {status.title}."}
             self._book.write(entry)
-        elif status in MAY_TRY_AGAIN and memory.approved(order):
+        elif (status in MAY_TRY_AGAIN and memory.approved(order)) or order in memory.late:
             self._book.write({"kind": "ended", "order": order.hex()})
 
     async def _note_proposed(self) -> None:
@@ -295,7 +308,11 @@ class House:
 
     def _remind(self) -> None:
         now = self._clock.now()
-        for entry in tuple(self._book.memory.pending.values()):
+        for order, entry in tuple(self._book.memory.pending.items()):
+            deadline = entry["content"]["deadline"]
+            if now.timestamp() + 60 * self._policy.remind_minutes >= deadline:
+                why = "It waits for a person, and its deadline is near or past."
+                self._agent.undecided.too_late(order, deadline, why)
             last = datetime.fromisoformat(entry.get("reminded", entry["at"]))
             if now - last >= timedelta(minutes=self._policy.remind_minutes):
                 fields = {name: entry[name] for name in ("order", "asset", "why", "deadline")}

@@ -51,7 +51,7 @@ class Undecided:
         memory = self._book.memory
         before = memory.open.get(order)
         if late and not told:
-            self._note_late(order, content, why)
+            self.too_late(order, content.deadline, why)
         if not later:
             log.info("nothing to say", order=order.hex(), why=why)
             if before is not None:
@@ -67,7 +67,8 @@ class Undecided:
         elif memory.told() < MOST_TOLD:
             self._book.write({**entry, "told": format_time(self._clock.now())})
 
-    def _note_late(self, order: ids.OrderId, content: Content, why: str) -> None:
+    def too_late(self, order: ids.OrderId, deadline: int, why: str) -> None:
+        """Say once that an order will have no verdict in time. `deadline` in Unix seconds."""
         if order in self._book.memory.late:
             return
         entry = {
@@ -75,7 +76,7 @@ class Undecided:
             "order": order.hex(),
             "why": why,
             "at": format_time(self._clock.now()),
-            "deadline": content.deadline,
+            "deadline": deadline,
         }
         log.error("too late", order=order.hex(), why=why, late=len(self._book.memory.late) + 1)
         with suppress(errors.StorageError):

@@ -72,9 +72,11 @@ def record(memory: Memory, order: ids.OrderId) -> dict[str, Any]:
         fields |= {name: memory.pending[order].get(name) for name in (*PENDING, "declined")}
     if order in memory.to_complete():
         fields["end of work"] = ending(memory.work[order])
+    if order in memory.late:
+        fields |= late(memory.late[order])
     if order in memory.closed:
         fields["closed"] = memory.closed[order]
-    fields["not mined"] = [s.purpose for key, s in memory.unmined.items() if key[1] == order]
+    fields["not mined"] = [s.purpose for s in memory.unmined.values() if order in s.orders]
     fields["taken by no node"] = [e["why"] for key, e in memory.stuck.items() if key[1] == order]
     fields["failures"] = [e["why"] for e in memory.failures if e["order"] == order.hex()]
     return fields
@@ -116,16 +118,30 @@ def ending(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def late(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an order that cannot be approved in time as a person sees it."""
+    return {
+        "order": entry["order"],
+        "too late": entry["why"],
+        "at": entry["at"],
+        "deadline": format_time(datetime.fromtimestamp(entry["deadline"], UTC)),
+    }
+
+
 def pending(memory: Memory, *, as_json: bool) -> None:
-    """Print the orders that wait for a person, and the ends of work that do."""
+    """Print the orders that wait for a person, the ends of work that do, and what comes too late."""
     names = (*PENDING, "declined")
     found = [{name: it.get(name) for name in names} for it in memory.pending.values()]
     ends = [ending(entry) for entry in memory.to_complete().values()]
+    tardy = [late(entry) for entry in memory.late.values()]
     if as_json:
-        print(json.dumps([*found, *ends], indent=2))
+        print(json.dumps([*found, *ends, *tardy], indent=2))
         return
     if not found and not ends:
         print("no order waits for a person")
+    for entry in tardy:
+        print(plain(f"{entry['order']}  too late, until {entry['deadline']}"))
+        print(plain(f"    since {entry['at']}: {entry['too late']}"))
     for entry in ends:
         print(plain(f"{entry['order']}  the work is said to have ended: {entry['outcome']}"))
         print(plain(f"    since {entry['at']}: {entry['bytes']} bytes, {entry['report']}"))
@@ -155,6 +171,8 @@ def status(memory: Memory, *, running: bool, as_json: bool) -> None:
             "reasons": dict(reasons),
             "waiting for a person": len(memory.pending),
             "not judged yet": len(memory.open),
+            "too late": len(memory.late),
+            "decided, not signed yet": len(memory.decided),
             "not mined yet": len(memory.unmined),
             "results to hand in": len(memory.results),
             "close-outs to sign": len(memory.work),

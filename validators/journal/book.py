@@ -19,6 +19,7 @@ class Book:
         self._journal = file.Journal(folder)
         self.memory = Memory(file.read(folder))
         self._syncing = asyncio.Lock()
+        self._lost = asyncio.Event()
 
     def write(self, *entries: dict[str, Any]) -> None:
         """Make entries durable, all or none of them; then remember them. Raise StorageError."""
@@ -37,12 +38,27 @@ class Book:
         wanted = self._journal.lines
         async with self._syncing:
             if self._journal.durable < wanted:
-                await asyncio.to_thread(self._journal.sync)
+                try:
+                    await asyncio.to_thread(self._journal.sync)
+                finally:
+                    self._look_whether_lost()
+
+    async def demand_whole(self) -> None:
+        """Wait for ever, or until lines are lost that are remembered here. Raise StorageError then."""
+        await self._lost.wait()
+        raise errors.StorageError("The journal lost lines; start the agent again.")
 
     def _note(self, entries: tuple[dict[str, Any], ...], *, durable: bool) -> None:
         entry = entries[0] if len(entries) == 1 else {"kind": "together", "entries": entries}
-        self._journal.write(entry, durable=durable)
+        try:
+            self._journal.write(entry, durable=durable)
+        finally:
+            self._look_whether_lost()
         self.memory.note(entry)
+
+    def _look_whether_lost(self) -> None:
+        if self._journal.lost:
+            self._lost.set()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -38,7 +38,7 @@ class Journal:
             raise errors.InUse("Another agent runs in this folder.", folder=folder) from exc
         self._whole = _whole_length(path)
         self._torn = self._whole < path.stat().st_size
-        self._lost = False
+        self.lost = False
         self.lines, self.durable = 0, 0  # since it was opened
         self._mend()
         _sync_folder(folder)
@@ -85,11 +85,11 @@ class Journal:
         try:
             os.fsync(self._file.fileno())
         except OSError:
-            self._lost = self.lines > self.durable
+            self.lost = self.lines > self.durable
             raise
 
     def _demand_whole(self) -> None:
-        if self._lost:
+        if self.lost:
             raise errors.StorageError("The journal lost lines; start the agent again.")
 
     def _mend(self) -> None:

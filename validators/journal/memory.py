@@ -264,6 +264,7 @@ class Memory:
         self.unproposed.pop(_order(entry), None)
 
     def _note_ended(self, entry: dict[str, Any]) -> None:
+        self.late.pop(_order(entry), None)
         self._forget_episode(_order(entry))
 
     def _forget_episode(self, order: ids.OrderId) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from ledger_service.domain.facts import Approved, Refused
-from ledger_service.testing.signer import decode
+from ledger_service.testing.signer import MemoryTransaction, decode
 from tests.unit.validators.outside import Killed, Killer
 from tests.unit.validators.world import PLAN, Running, World
 from validators.agent.desk import Decision
@@ -106,3 +106,21 @@ async def sweep(folder: Path, models: Models, life: str, *, next_home: str, stri
         if next_home == HOME:
             assert len({tx.raw for tx in sent}) == 1, f"killed at {at}"
     return MOST_STEPS
+
+
+def many(world: World, count: int) -> list[Announced]:
+    return [world.order(world.claim(seed=seed)) for seed in range(1, count + 1)]
+
+
+async def consider_all(us: Running, items: Sequence[Announced]) -> None:
+    for item in items:
+        await us.agent.consider(item)
+
+
+def transactions(us: Running) -> list[MemoryTransaction]:
+    found = {tx.hash: tx for tx in map(decode, us.wire.sent)}
+    return sorted(found.values(), key=lambda tx: tx.nonce)
+
+
+async def all_approved(world: World, items: Sequence[Announced]) -> bool:
+    return all([(await world.word(item)).approved == 2 for item in items])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +78,53 @@ def test_an_entry_that_could_not_be_written_does_not_come_to_life_later(tmp_path
 
     again = ReadBook(tmp_path).memory
     assert (again.feed, again.block) == (1, 7)
+
+
+async def test_who_waits_for_what_was_jotted_at_the_same_time_shares_one_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    book, real = Book(tmp_path), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(real(number)))
+    for number in range(1, 31):
+        book.jot(cursor(number))
+    assert (done, ReadBook(tmp_path).memory.feed) == ([], 30)  # a kill leaves them
+    await asyncio.gather(*(book.sync() for _ in range(10)))
+    assert len(done) == 1
+    await book.sync()
+    book.jot(cursor(31))
+    book.write(cursor(32))
+    await book.sync()
+    book.close()
+
+    assert len(done) == 2
+
+
+async def test_lines_that_an_fsync_lost_end_the_book_and_nothing_is_written_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(number: int) -> None:
+        raise OSError(errno.EIO, f"descriptor {number}")
+
+    book = Book(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(errors.StorageError):
+            book.write(cursor(1))  # nobody relies on anything yet
+    book.jot(cursor(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(errors.StorageError):
+            await book.sync()
+    for again in (book.write, book.jot):
+        with pytest.raises(errors.StorageError, match="start the agent again"):
+            again(cursor(3))
+    for wait in (book.sync, book.demand_whole):
+        with pytest.raises(errors.StorageError, match="start the agent again"):
+            await wait()
+    book.close()
+
+    assert ReadBook(tmp_path).memory.feed == 2
 
 
 def test_a_second_agent_in_the_same_folder_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from ledger_service.domain.calls import Sent
+from tests.unit.validators.lives import all_approved, consider_all, many, transactions
+from tests.unit.validators.world import Running, World
+from validators.agent import batches
+from validators.rules.policy import Policy
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    world.policy = Policy(episode_hours=0)
+    return world
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_what_nodes_never_take_gives_its_nonce_up_and_is_said_again(
+    world: World, us: Running, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(batches, "FEW", 1 if size == 1 else 0)
+    items = many(world, size)
+    world.ledger.most_gas = 50_000  # less than any call here, more than a transfer
+    await consider_all(us, items)
+    await us.agent.say(now=True)
+    for _ in range(8):
+        world.clock.advance(seconds=20)
+        await us.house.tend()
+    voided = transactions(us)[-1]
+    assert (voided.nonce, voided.call) == (0, None)
+    world.ledger.most_gas = 100_000
+    for _ in range(4):
+        await world.ledger.mine()
+        await us.house.tend()
+        await us.agent.say(now=True)
+
+    assert await all_approved(world, items)
+    assert (us.memory.unmined, us.memory.stuck, us.memory.failures) == ({}, {}, [])
+
+
+async def test_what_nodes_never_take_blocks_nothing_and_is_given_up_in_the_end(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    world.ledger.most_gas = 50_000
+    await us.agent.consider(item)
+    for _ in range(60):
+        world.clock.advance(seconds=20)
+        await us.house.tend()
+        await world.ledger.mine()
+    await us.house.tend()
+
+    assert us.memory.unmined == {}
+    assert [entry["why"] for entry in us.memory.failures] == [
+        "Every node refuses it, whatever its nonce."
+    ]
+    assert await world.ledger.nonce(us.pen.address) == 3  # each used for nothing
+
+
+async def test_a_nonce_is_used_for_nothing_where_the_order_is_settled_meanwhile(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    await world.propose(item)
+    world.ledger.least_price = 5
+    await us.agent.consider(item)
+    await world.ledger.mine()
+    world.ledger.least_price = 0
+    await world.refuse(item, 1)
+    world.ledger.least_price, world.ledger.price = 5, 6
+    for _ in range(6):
+        world.clock.advance(seconds=20)
+        await us.house.tend()
+
+    assert [tx.call is None for tx in transactions(us)] == [False, True]
+    await world.ledger.mine()
+    await us.house.tend()
+    assert us.memory.unmined == {}
+    assert world.ledger.pending == []
+
+
+async def test_a_transaction_counts_if_it_is_mined_although_its_nonce_was_given_up(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    world.ledger.most_gas = 50_000
+    await us.agent.consider(item)
+    for _ in range(8):
+        world.clock.advance(seconds=20)
+        await us.house.tend()
+    world.ledger.drop()
+    world.ledger.most_gas = 100_000
+    assert await world.ledger.send(us.wire.sent[0]) is Sent.ACCEPTED  # another node had it
+    await world.ledger.mine()
+    await us.house.tend()
+
+    assert await all_approved(world, [item])
+    assert (us.memory.unmined, us.memory.failures) == ({}, [])
+    assert await world.ledger.nonce(us.pen.address) == 1
