@@ -16,8 +16,9 @@ from ledger_service.testing import MemoryStore
 from tests.peers.founded import on_embedded, on_geth, on_qbft
 from tests.peers.geth import clique_one
 from tests.peers.postgres import PostgresCluster, postgres
+from tests.peers.qbft import qbft_four
 
-__all__ = ["clique_one", "on_embedded", "on_geth", "on_qbft", "postgres"]
+__all__ = ["clique_one", "on_embedded", "on_geth", "on_qbft", "postgres", "qbft_four"]
 
 
 async def make_schema(url: str) -> None:

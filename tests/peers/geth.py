@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,11 +13,10 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 
+from tests.peers.networks import RealNetwork
 from validators.network import control
-from validators.network.files import Network
 from validators.network.geth_build import cached_geth
 from validators.network.layout import Wanted, create
-from validators.network.plan import Launch, Plan
 
 #: Keys that hold ether in every network made here.
 FUNDED: tuple[LocalAccount, ...] = tuple(
@@ -28,51 +24,21 @@ FUNDED: tuple[LocalAccount, ...] = tuple(
 )
 
 
-@dataclass(frozen=True)
-class CliqueNetwork:
-    """A running network whose nodes can be killed; `start` brings back what is down."""
-
-    folder: Path
-    network: Network
-
-    @property
-    def urls(self) -> list[str]:
-        return [node.rpc for node in self.network.nodes]
-
-    def kill(self, *names: str) -> None:
-        plan = Plan.load(self.folder)
-        for launch in plan.launches:
-            if launch.name in names:
-                os.kill(self._pid(plan, launch), signal.SIGKILL)
-
-    async def start(self) -> None:
-        await control.start(self.folder, print)
-
-    async def health(self) -> control.Health:
-        return await control.health(self.folder)
-
-    @staticmethod
-    def _pid(plan: Plan, launch: Launch) -> int:
-        pid = control.running(plan, launch)
-        assert pid is not None
-        return pid
-
-
 @contextmanager
-def running_clique(folder: Path, *, signers: int, period: float) -> Iterator[CliqueNetwork]:
+def running_clique(folder: Path, *, signers: int, period: float) -> Iterator[RealNetwork]:
     """Make and start a network in a folder that does not exist yet; stop it at the end."""
     if not cached_geth().exists() and shutil.which("go") is None:
         pytest.skip("geth 1.13.15 is not built and Go is not there to build it")
     wanted = Wanted("clique", signers, period, fund=[account.address.lower() for account in FUNDED])
     asyncio.run(create(folder, wanted, print))
     try:
-        yield CliqueNetwork(folder, asyncio.run(control.start(folder, print)))
+        yield RealNetwork(folder, asyncio.run(control.start(folder, print)))
     finally:
         asyncio.run(control.stop(folder))
 
 
 @pytest.fixture(scope="session")
-def clique_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliqueNetwork]:
+def clique_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNetwork]:
     """One signer that seals as soon as a transaction waits."""
     folder = tmp_path_factory.mktemp("clique-one") / "network"
     with running_clique(folder, signers=1, period=0) as network:
@@ -80,7 +46,7 @@ def clique_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliqueNetwo
 
 
 @pytest.fixture(scope="session")
-def clique_four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliqueNetwork]:
+def clique_four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNetwork]:
     """Four signers, a block a second."""
     folder = tmp_path_factory.mktemp("clique-four") / "network"
     with running_clique(folder, signers=4, period=1) as network:

@@ -8,13 +8,15 @@ from ledger_service.chain.keys import LocalSigner
 from ledger_service.chain.settings import ChainSettings
 from tests.peers.consortium import Founded, found
 from tests.peers.founded import on_embedded, on_geth, on_qbft
-from tests.peers.geth import FUNDED, CliqueNetwork, clique_four, clique_one
+from tests.peers.geth import FUNDED, clique_four, clique_one
+from tests.peers.networks import RealNetwork
+from tests.peers.qbft import qbft_four
 
-__all__ = ["clique_four", "clique_one", "on_embedded", "on_geth", "on_qbft"]
+__all__ = ["clique_four", "clique_one", "on_embedded", "on_geth", "on_qbft", "qbft_four"]
 
 
 @pytest.fixture(scope="session")
-def on_four(clique_four: CliqueNetwork) -> Founded:
+def on_four(clique_four: RealNetwork) -> Founded:
     """A consortium on four real nodes, a block a second."""
     settings = ChainSettings.load(clique_four.folder / "network.json")
     return asyncio.run(found(settings, "four", funder=LocalSigner(FUNDED[1])))

@@ -13,7 +13,7 @@ from ledger_service.domain.facts import Moved
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import order_id
 from tests.peers.consortium import Founded, approve, mined, send
-from tests.peers.geth import CliqueNetwork
+from tests.peers.networks import RealNetwork
 
 pytestmark = [pytest.mark.clique, pytest.mark.xdist_group("clique-four")]
 
@@ -59,7 +59,7 @@ async def test_each_organisation_uses_its_own_node_and_all_see_one_order(on_four
 
 
 async def test_with_one_node_killed_the_others_take_and_mine(
-    on_four: Founded, clique_four: CliqueNetwork
+    on_four: Founded, clique_four: RealNetwork
 ) -> None:
     first = clique_four.network.nodes[0].name
     ledger = on_four.ledger()

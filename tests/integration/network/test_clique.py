@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.peers.geth import FUNDED, CliqueNetwork
+from tests.peers.geth import FUNDED
+from tests.peers.networks import RealNetwork
 from tests.peers.probe import CODE, Sender
 from tests.peers.rpc import RpcFailed, rpc
 
@@ -49,7 +50,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_four_signers_make_blocks_and_agree(clique_four: CliqueNetwork) -> None:
+async def test_four_signers_make_blocks_and_agree(clique_four: RealNetwork) -> None:
     health = await clique_four.health()
 
     assert health.healthy, health
@@ -61,7 +62,7 @@ async def test_four_signers_make_blocks_and_agree(clique_four: CliqueNetwork) ->
     )
 
 
-async def test_a_transaction_given_to_every_node_is_mined_once(clique_four: CliqueNetwork) -> None:
+async def test_a_transaction_given_to_every_node_is_mined_once(clique_four: RealNetwork) -> None:
     network = clique_four.network
     sender = Sender(network.chain_id, network.fee_policy, FUNDED[0])
     raw = sender.sign(None, bytes.fromhex(CODE), gas=1_000_000)
@@ -75,7 +76,7 @@ async def test_a_transaction_given_to_every_node_is_mined_once(clique_four: Cliq
     assert [one["status"] for one in found] == ["0x1"] * 4
 
 
-async def test_a_killed_signer_comes_back_level_and_seals_again(clique_four: CliqueNetwork) -> None:
+async def test_a_killed_signer_comes_back_level_and_seals_again(clique_four: RealNetwork) -> None:
     clique_four.kill("node-2")
     before = height(clique_four.urls[0])
     ill = await clique_four.health()
@@ -91,7 +92,7 @@ async def test_a_killed_signer_comes_back_level_and_seals_again(clique_four: Cli
 
 
 async def test_a_network_halts_below_quorum_and_goes_on_when_all_are_back(
-    clique_four: CliqueNetwork,
+    clique_four: RealNetwork,
 ) -> None:
     clique_four.kill("node-3", "node-4")
     await asyncio.sleep(3)
@@ -106,7 +107,7 @@ async def test_a_network_halts_below_quorum_and_goes_on_when_all_are_back(
 
 
 async def test_one_signer_without_a_period_seals_when_something_waits(
-    clique_one: CliqueNetwork,
+    clique_one: RealNetwork,
 ) -> None:
     network, (url,) = clique_one.network, clique_one.urls
     sender = Sender(network.chain_id, network.fee_policy, FUNDED[0])
