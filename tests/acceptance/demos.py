@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,10 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 from eth_account import Account
 from lxml import etree
 
-from ledger_service.domain import profile, result
+from ledger_service.domain import errors, profile, result
+from validators.network.binaries import find_qbft
+from validators.network.geth_build import cached_geth
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 280
@@ -37,6 +41,17 @@ def mol_demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         check=False,
         timeout=SECONDS,
     )
+
+
+async def node_or_skip(kind: str) -> None:
+    """Skip where the program of the chain's nodes is not there."""
+    if kind == "clique" and not cached_geth().exists() and shutil.which("go") is None:
+        pytest.skip("geth 1.13.15 is not built and Go is not there to build it")
+    if kind == "qbft":
+        try:
+            await find_qbft(None)
+        except errors.NodeBinaryMissing as exc:
+            pytest.skip(f"no QBFT node here: {exc}")
 
 
 def needles(folder: Path) -> dict[str, tuple[bytes, ...]]:
