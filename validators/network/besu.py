@@ -32,7 +32,6 @@ def command(plan: Plan, launch: Launch) -> list[str]:
         f"--genesis-file={plan.genesis}",
         "--profile=ENTERPRISE",
         "--sync-mode=FULL",
-        "--sync-min-peers=1",
         "--data-storage-format=FOREST",
         "--tx-pool=SEQUENCED",
         # One relay key may use the whole pool; the profile's share refuses its sixth transaction.
