@@ -26,9 +26,10 @@ from ledger_service.domain import ids
 from ledger_service.domain.records import Role
 from ledger_service.files import write_secret
 from ledger_service.wiring.service import open_store
+from validators.network import control
 from validators.network.files import Kind, Network
 from validators.network.layout import Wanted, create
-from validators.network.plan import GAS_LIMIT
+from validators.network.plan import GAS_LIMIT, Plan
 from validators.network.processes import specs
 
 Report = Callable[[str], None]
@@ -68,7 +69,7 @@ async def build(
     Raise NodeBinaryMissing where the chain's program is not there, ProcessFailed, ChainError.
     """
     network = await lay_out(site, kind, report)
-    await start_chain(site, supervisor)
+    await start_chain(site, supervisor, report)
     report(
         f"chain runs: {len(network.nodes)} {network.software} node(s),"
         f" {network.block_period:g} s blocks"
@@ -103,14 +104,20 @@ async def found(
     return Built(site, network, base_url)
 
 
-async def start_chain(site: Site, supervisor: Supervisor) -> None:
-    """Start the nodes, watched."""
+async def start_chain(site: Site, supervisor: Supervisor, report: Report) -> None:
+    """Start the nodes, watched; return when blocks flow where they come by themselves.
+
+    Raise ProcessFailed, NodeFailed.
+    """
     await supervisor.start(
         *(
             Process(s.name, s.argv, s.log, s.env, s.cwd, s.ready, s.after_start)
             for s in specs(site.chain)
         )
     )
+    plan = Plan.load(site.chain)
+    if plan.software != "embedded":
+        await control.until_flowing(plan, 0, report)
 
 
 async def start_parties(built: Built, supervisor: Supervisor) -> None:

@@ -17,8 +17,9 @@ from validators.network.geth_build import Report
 from validators.network.plan import Launch, Plan
 from validators.network.processes import ProcessSpec, specs
 
-READY_SECONDS = 90.0
-#: JVMs on a busy machine took a minute to their first block.
+#: Four JVMs that start at once on a busy machine took over two minutes; who dies is seen at once.
+READY_SECONDS = 240.0
+#: Besu tries its peers again after a minute, and the rounds without a quorum grow meanwhile.
 FLOW_SECONDS = 180.0
 STOP_SECONDS = 20.0
 REPORT_SECONDS = 5.0
@@ -58,7 +59,7 @@ async def start(folder: Path, report: Report) -> Network:
     network, plan = Network.load(folder), Plan.load(folder)
     pairs = list(zip(plan.launches, specs(folder), strict=True))
     down = [(launch, spec) for launch, spec in pairs if running(plan, launch) is None]
-    before = await _highest(plan) if len(down) < len(pairs) else -1
+    before = max(await _heights(plan)) if len(down) < len(pairs) else -1
     if down:
         report(f"starting {', '.join(launch.name for launch, _ in down)}")
     starts = (_start_one(plan, launch, spec) for launch, spec in down)
@@ -68,7 +69,7 @@ async def start(folder: Path, report: Report) -> Network:
             raise outcome
     await _check_genesis(network, plan)
     if network.block_period and network.kind != "embedded":
-        await _until_flowing(plan, before, report)
+        await until_flowing(plan, before, report)
     return network
 
 
@@ -106,6 +107,27 @@ def running(plan: Plan, launch: Launch) -> int | None:
         return None
     mark = plan.folder if plan.software == "embedded" else plan.node(launch)
     return pid if str(mark).encode() in words and state != "Z" else None
+
+
+async def until_flowing(plan: Plan, before: int, report: Report) -> None:
+    """Return when every node has a block that was not there: above `before`, and above now's height.
+
+    Raise NodeFailed after three minutes.
+    """
+    started = told = time.monotonic()
+    wanted = max(0, before, *await _heights(plan)) + 1
+    while True:
+        heights = await _heights(plan)
+        if min(heights) >= wanted:
+            report(f"blocks flow, height {min(heights)}")
+            return
+        now = time.monotonic()
+        if now - started > FLOW_SECONDS:
+            raise errors.NodeFailed("No blocks.", heights=heights, logs=plan.folder / "logs")
+        if now - told > REPORT_SECONDS:
+            report(f"waiting for blocks: {now - started:.0f} s, heights {heights}")
+            told = now
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _start_one(plan: Plan, launch: Launch, spec: ProcessSpec) -> None:
@@ -146,27 +168,10 @@ async def _check_genesis(network: Network, plan: Plan) -> None:
             )
 
 
-async def _until_flowing(plan: Plan, before: int, report: Report) -> None:
-    """Wait until every node has a block that was not there before."""
-    started = told = time.monotonic()
-    wanted = max(before, await _highest(plan)) + 1
-    while True:
-        heights = [await height(launch.rpc) for launch in plan.launches]
-        if min(heights) >= wanted:
-            report(f"blocks flow, height {min(heights)}")
-            return
-        now = time.monotonic()
-        if now - started > FLOW_SECONDS:
-            raise errors.NodeFailed("No blocks.", heights=heights, logs=plan.folder / "logs")
-        if now - told > REPORT_SECONDS:
-            report(f"waiting for blocks: {now - started:.0f} s, heights {heights}")
-            told = now
-        await asyncio.sleep(POLL_SECONDS)
-
-
-async def _highest(plan: Plan) -> int:
+async def _heights(plan: Plan) -> list[int]:
+    """Return each node's height; -1 of one that does not answer now."""
     found = await asyncio.gather(*(height(x.rpc) for x in plan.launches), return_exceptions=True)
-    return max((number for number in found if isinstance(number, int)), default=0)
+    return [number if isinstance(number, int) else -1 for number in found]
 
 
 async def _end(plan: Plan, launch: Launch, pid: int) -> None:
