@@ -34,10 +34,10 @@ FORMAT: Literal[1] = 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1024 * 1024
 DIGEST_DIGITS = 32
-STAMP = "%Y%m%dT%H%M%SZ"
+STAMP = "%Y%m%dT%H%M%S%fZ"
 OBJECTS = "_objects"
 _UNFINISHED = ".making-"
-_NAME = re.compile(rf"\d{{8}}T\d{{6}}Z-[0-9a-f]{{{DIGEST_DIGITS}}}")
+_NAME = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{DIGEST_DIGITS}}}")
 
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]

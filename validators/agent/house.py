@@ -41,6 +41,7 @@ TEND_PERIOD = 0.5
 MOST_TASKS = 200
 FIRST_RETRY = timedelta(seconds=1)
 MAX_DOUBLINGS = 6
+RESTORE_MARGIN = timedelta(minutes=10)  # clocks differ, and what was under way may be lost too
 QUIET_BLOCKS = 100
 
 log = structlog.get_logger()
@@ -245,8 +246,17 @@ class House:
                 self._spawn(self._agent.consider(announced(item)))
             elif item["kind"] == "close-out":
                 self._work.note(close_out(item))
-        except (KeyError, TypeError, errors.UnknownField) as exc:
+            elif item["kind"] == "restored":
+                self._hand_in_again(datetime.fromisoformat(item["body"]["copyOf"]))
+        except (KeyError, TypeError, ValueError, errors.UnknownField) as exc:
             log.warning("not a line of the feed", found=str(item)[:200], why=repr(exc))
+
+    def _hand_in_again(self, since: datetime) -> None:
+        """Give the service once more what it lost: it was brought back from a copy of that moment."""
+        lost = self._book.memory.results_since(since - RESTORE_MARGIN)
+        for order in lost:
+            self._book.write({"kind": "wanted", "order": order.hex()})
+        log.warning("the service was restored from a copy", of=str(since), results=len(lost))
 
     async def _take_back(self, entry: dict[str, Any]) -> None:
         """Refuse what was approved and not proposed in time: it must not lie about, signed."""

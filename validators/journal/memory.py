@@ -293,6 +293,21 @@ class Memory:
         if entry["why"]:
             self.failures.append(entry)
 
+    def results_since(self, moment: datetime) -> list[ids.OrderId]:
+        """Return the orders that we approved since, whose result documents were handed in."""
+        return [
+            order
+            for order, entry in self.verdicts.items()
+            if "result" in entry
+            and order not in self.results
+            and datetime.fromisoformat(entry["at"]) >= moment
+        ]
+
+    def _note_wanted(self, entry: dict[str, Any]) -> None:
+        order = _order(entry)
+        if "result" in self.verdicts.get(order, {}):
+            self.results[order] = self.verdicts[order]["result"].encode()
+
     def _note_handed(self, entry: dict[str, Any]) -> None:
         self.results.pop(_order(entry), None)
 

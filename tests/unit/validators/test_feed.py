@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -89,3 +90,39 @@ async def test_a_lie_about_a_number_is_found_out_once_it_is_told_no_more(
         await read(us)
 
     assert us.verdict(item) == ("approve", "")
+
+
+def restored(world: World, minutes: float) -> dict[str, Any]:
+    at = world.clock.now() - timedelta(minutes=minutes)
+    body = {"copyOf": at.isoformat(), "at": world.clock.now().isoformat()}
+    return {"kind": "restored", "order": "00" * 32, "body": body, "sequence": 2**51}
+
+
+@pytest.mark.parametrize(("minutes", "again"), [(5, True), (-60, False)])
+async def test_a_service_that_was_restored_is_given_the_results_it_lost(
+    world: World, us: Running, minutes: float, *, again: bool
+) -> None:
+    item = world.order()
+    world.service.lines = [line(item)]
+    await read(us)
+    await us.house.tend()
+    handed = dict(world.service.handed)
+    world.service.handed.clear()
+    world.service.lines = [restored(world, minutes)]
+
+    await read(us)
+    await us.house.tend()
+
+    assert item.order in handed
+    assert world.service.handed == (handed if again else {})
+    assert us.memory.results == {}
+
+
+@pytest.mark.parametrize("body", [{}, {"copyOf": 7}, {"copyOf": "yesterday"}, [], None])
+async def test_a_restore_that_is_told_wrongly_is_passed_over(
+    world: World, us: Running, body: Any
+) -> None:
+    world.service.lines = [{**restored(world, 5), "body": body}]
+    await read(us)
+
+    assert us.memory.feed == 2**51
