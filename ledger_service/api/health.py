@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
@@ -26,9 +26,17 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/health/ready")
-async def ready(parts: WithParts) -> dict[str, int | str]:
-    """Say that database and chain are reachable; 503 with the reason otherwise."""
-    return {"status": "ready", **await parts.ready()}
+async def ready(parts: WithParts) -> dict[str, Any]:
+    """Say that database and chain are reachable; 503 with the reason otherwise.
+
+    `nodes` says which nodes are down, how many validators the chain needs to make blocks, and how
+    many it is short of. It is ready all the same: what it takes in meanwhile is anchored later.
+    """
+    try:
+        figures = await parts.ready()
+    except errors.NodeUnreachable as exc:
+        raise errors.NodeUnreachable(str((await parts.nodes())["text"])) from exc
+    return {"status": "ready", **figures, "nodes": await parts.nodes()}
 
 
 @router.get(

@@ -18,7 +18,11 @@ from ledger_service.services.wakes import Wakes
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The verbs and ports behind the API. `ready` raises LedgerError where something is missing."""
+    """The verbs and ports behind the API.
+
+    `ready` raises LedgerError where something is missing; `nodes` says which nodes answer
+    and how many the chain needs.
+    """
 
     store: ports.Store
     clock: ports.Clock
@@ -29,6 +33,7 @@ class Parts:
     close: Close
     wakes: Wakes
     ready: Callable[[], Awaitable[dict[str, int]]]
+    nodes: Callable[[], Awaitable[dict[str, object]]]
     base_url: str
     public_datasets: bool = True
     public_metrics: bool = True

@@ -58,6 +58,8 @@ class ChainSettings:
 
     `fees`: fields of a transaction in wei, by their JSON-RPC names. `period`: seconds between
     blocks, 0 for on demand. `timeout`: seconds until a node that is silent is passed over.
+    `names`: of the nodes, in the order of `rpc`; `sealing`: which of them are validators;
+    `validators`: how many the network has, listed here or not.
     """
 
     kind: str
@@ -68,6 +70,9 @@ class ChainSettings:
     period: float
     fees: tuple[tuple[str, int], ...]
     timeout: float = 10.0
+    names: tuple[str, ...] = ()
+    sealing: tuple[bool, ...] = ()
+    validators: int = 0
 
     @classmethod
     def load(cls, path: Path, *, node: str = "") -> ChainSettings:
@@ -85,6 +90,9 @@ class ChainSettings:
                 finality_depth=int(fields["finality"]["depth"]),
                 period=float(fields["blockPeriod"]),
                 fees=_fees(fields["feePolicy"]),
+                names=tuple(item["name"] for item in nodes),
+                sealing=tuple(bool(item["validator"]) for item in nodes),
+                validators=len(fields["validators"]),
             )
         except (KeyError, TypeError, ValueError, IndexError) as exc:
             raise errors.ConfigError("Not a network file.", file=path, cause=repr(exc)) from exc

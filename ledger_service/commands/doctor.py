@@ -16,6 +16,7 @@ from ledger_service import ports
 from ledger_service import settings as config
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import load_keystore
+from ledger_service.chain.muster import muster
 from ledger_service.commands.findings import (
     Finding,
     in_words,
@@ -79,7 +80,8 @@ async def _examine(settings: config.Settings) -> list[Finding]:
     try:
         advice = "start the nodes, or correct network.json"
         chain = await look("chain", advice, lambda: _chain(ledger))
-        findings += [chain, *await _registered(settings, ledger, chain, key)]
+        findings += [chain, await _nodes(ledger)]
+        findings += await _registered(settings, ledger, chain, key)
         async with existing_store(settings) as store:
             findings += await _database(store, ledger, chain)
     except errors.StorageError as exc:
@@ -134,6 +136,13 @@ async def _chain(ledger: ChainLedger) -> str:
     if period and age > SLOW_HEAD_PERIODS * period + CLOCK_SECONDS:
         raise errors.NodeFailed("No new block.", age=f"{age:.0f} s", period=f"{period} s")
     return f"{ledger.settings.kind}, chain id {ledger.settings.chain_id}, block {head.number}"
+
+
+async def _nodes(ledger: ChainLedger) -> Finding:
+    """Say which nodes are down, and whether the chain can do without them."""
+    found = await muster(ledger.settings)
+    todo = f"start {', '.join(found.down)}; then all goes on by itself" if found.down else ""
+    return Finding("nodes", ok=not found.down, text=found.text, todo=todo)
 
 
 async def _builder(settings: config.Settings, ledger: ChainLedger) -> str:

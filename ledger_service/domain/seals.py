@@ -106,6 +106,11 @@ def qbft_quorum(validators: int) -> int:
     return -(-2 * validators // 3)
 
 
+def clique_quorum(signers: int) -> int:
+    """Return how many must be up for blocks to go on: nobody signs twice in floor(N/2)+1 of them."""
+    return signers // 2 + 1
+
+
 def check_qbft(header: Header, validators: Collection[ids.Address]) -> ids.BlockHash:
     """Check the commit seals against the validators in force; return the block hash.
 

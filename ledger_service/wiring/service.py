@@ -12,6 +12,7 @@ from ledger_service import settings as config
 from ledger_service.api.parts import Parts
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import LocalSigner, load_keystore
+from ledger_service.chain.muster import muster
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.clock import SystemClock
 from ledger_service.db.migrations import upgrade
@@ -219,6 +220,9 @@ def _parts(
     async def ready() -> dict[str, int]:
         return {"head": (await shared.ledger.head()).number, "lag": await follow.lag()}
 
+    async def nodes() -> dict[str, object]:
+        return (await muster(shared.ledger.settings)).as_json()
+
     return Parts(
         store=shared.store,
         clock=shared.clock,
@@ -229,6 +233,7 @@ def _parts(
         close=close,
         wakes=shared.wakes,
         ready=ready,
+        nodes=nodes,
         base_url=shared.settings.base_url,
         public_datasets=shared.settings.api.public_datasets,
         public_metrics=shared.settings.api.public_metrics,

@@ -98,10 +98,10 @@ class Stack:
             await control.start(self.site.chain, _quiet)
 
     async def mol(self, *words: object) -> tuple[int, str]:
-        """Run a `mol` command in the service's folder; return exit code and standard output."""
+        """Run a `mol` command; return its exit code and what it said."""
         process = await asyncio.create_subprocess_exec(
             *mol(*words),
-            cwd=self.site.service,
+            cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

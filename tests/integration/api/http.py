@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ledger_service.api.app import create_app
 from ledger_service.api.auth import make_token
 from ledger_service.api.parts import Parts
+from ledger_service.chain.muster import Muster
 from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.domain.records import Role
@@ -140,6 +141,11 @@ def parts_of(site: Site, *, public: bool = True) -> Parts:
     async def ready() -> dict[str, int]:
         return {"head": (await site.world.ledger.head()).number, "lag": await site.follow.lag()}
 
+    async def nodes() -> dict[str, object]:
+        down = site.world.ledger.down
+        one = ("node-1",)
+        return Muster(() if down else one, one if down else (), int(down), 1, 1).as_json()
+
     return Parts(
         store=site.world.store,
         clock=site.world.clock,
@@ -150,6 +156,7 @@ def parts_of(site: Site, *, public: bool = True) -> Parts:
         close=site.close,
         wakes=site.wakes,
         ready=ready,
+        nodes=nodes,
         base_url=BASE,
         public_datasets=public,
         public_metrics=public,

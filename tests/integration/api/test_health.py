@@ -7,7 +7,9 @@ async def test_a_process_that_serves_is_live_and_ready_when_its_chain_answers(ap
     live, ready = await api.get("/health/live", None), await api.get("/health/ready", None)
 
     assert live.json() == {"status": "live"}
-    assert ready.json() == {"status": "ready", "head": 0, "lag": 1}
+    figures = ready.json()
+    assert figures.pop("nodes")["text"] == "all 1 answer"
+    assert figures == {"status": "ready", "head": 0, "lag": 1}
 
 
 async def test_without_a_chain_it_is_live_but_not_ready_and_still_measured(api: Api) -> None:
@@ -18,6 +20,7 @@ async def test_without_a_chain_it_is_live_but_not_ready_and_still_measured(api: 
 
     assert live.status_code == 200
     assert (ready.status_code, ready.json()["code"]) == (503, "CH01")
+    assert "down: node-1; the chain needs 1 of its 1 validators" in ready.json()["detail"]
     assert "Retry-After" in ready.headers
     assert "mol_chain_up 0.0" in metrics
     assert "mol_follow_lag_blocks NaN" in metrics
