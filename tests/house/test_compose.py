@@ -151,7 +151,8 @@ def test_the_nodes_run_with_the_flags_that_ran(tmp_path: Path) -> None:
         assert {n: v for n, v in found.items() if n not in OTHERWISE} == {
             n: v for n, v in known.items() if n not in OTHERWISE
         }
-        assert service["environment"] == {"BESU_OPTS": f"-Xmx{besu.HEAP}"}
+        own = service["networks"]["chain"]["ipv4_address"]
+        assert service["environment"] == {"BESU_OPTS": f"-Xmx{besu.HEAP}", "BESU_P2P_HOST": own}
         assert found["p2p-port"] == str(containers.P2P_PORT)
 
 
