@@ -21,6 +21,7 @@ from ledger_service.domain.units import format_time
 from validators.agent.accounts import BY_CHAIN
 from validators.agent.batches import Batches
 from validators.agent.check import Checker
+from validators.agent.copies import Copies
 from validators.agent.desk import Decision
 from validators.agent.entries import Place, approval, approved, asked, refused, seen, verdict
 from validators.agent.held import Held
@@ -98,6 +99,7 @@ class Agent:
         self._met: set[ids.OrderId] = set()
         self.held = Held(clock)
         self.undecided = Undecided(book, checker.kept, clock)
+        self.copies = Copies(book=book, source=source, checker=checker)
 
     @property
     def busy(self) -> bool:

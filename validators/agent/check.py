@@ -74,6 +74,12 @@ class Checker:
             exc.claim = claim  # the device did seal it: its number is used
             raise
 
+    async def copy(self, item: Announced) -> None:
+        """Fetch and keep the bytes of an order that was approved before. Raise Refused, CannotSay."""
+        claim = self.statement(item)
+        await self._7_bytes(item, claim)
+        await self.kept.keep(item.order)
+
     def order_id(self, item: Announced) -> None:
         """1. Demand that the id is the content's, in the domain of our chain's contract."""
         try:

@@ -86,7 +86,7 @@ class House:
         self._skew = Skew(clock)
         self._proposed: dict[ids.OrderId, Place] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._retries: dict[ids.OrderId, tuple[int, datetime]] = {}
+        self._retries: dict[tuple[str, ids.OrderId], tuple[int, datetime]] = {}
 
     async def run(self) -> None:
         """Run until cancelled. What the chain says of us is read before anything new is judged.
@@ -166,7 +166,7 @@ class House:
                 continue  # judged anew after a crash: the decision stays until that is done
             if order in self._book.memory.work:
                 self._work.decide(order, decision)
-                self._retries.pop(order, None)
+                self._retries.pop(("complete", order), None)
                 self._desk.clear(order)
                 continue
             try:
@@ -187,13 +187,16 @@ class House:
         self._forget_retries()
         for order in tuple(self._book.memory.results):
             await self._hand_in(order)
+        for order in tuple(self._book.memory.copies):
+            if self._is_due("copy", order):
+                self._spawn(self._agent.copies.fetch(order))
         self._remind()
         self._save_cursors()
         await self._outcomes.reconcile()
         await self._agent.say()
         await self._accounts.refuse_unaccounted()
         for entry in tuple(self._book.memory.work.values()):
-            if self._is_due(ids.OrderId(bytes.fromhex(entry["order"]))):
+            if self._is_due("complete", ids.OrderId(bytes.fromhex(entry["order"]))):
                 await self._work.tend(entry)
         await self._note_proposed()
         for entry in tuple(self._book.memory.unproposed.values()):
@@ -283,37 +286,40 @@ class House:
         await self._pen.broadcast(self._pen.sign("unapprove", order, call))
 
     async def _hand_in(self, order: ids.OrderId) -> None:
-        if self._is_due(order):
+        if self._is_due("hand in", order):
             await self._agent.hand_in(order)
 
     def _try_open(self) -> None:
         for order, content in tuple(self._agent.undecided.unwritten.items()):
-            if self._is_due(order):
+            if self._is_due("judge", order):
                 self._spawn(self._agent.learn(order, content))
         for order, entry in tuple(self._book.memory.open.items()):
-            if self._is_due(order):
+            if self._is_due("judge", order):
                 content, told = Content.from_json(entry["content"]), "told" in entry
                 self._spawn(self._agent.learn(order, content, told=told))
 
     def _forget_retries(self) -> None:
-        memory, unwritten = self._book.memory, self._agent.undecided.unwritten
+        memory = self._book.memory
+        waiting = {
+            "judge": {*memory.open, *self._agent.undecided.unwritten},
+            "hand in": memory.results,
+            "copy": memory.copies,
+            "complete": memory.work,
+        }
         self._retries = {
-            order: retry
-            for order, retry in self._retries.items()
-            if order in memory.open
-            or order in memory.results
-            or order in memory.work
-            or order in unwritten
+            (what, order): retry
+            for (what, order), retry in self._retries.items()
+            if order in waiting[what]
         }
 
-    def _is_due(self, order: ids.OrderId) -> bool:
+    def _is_due(self, what: str, order: ids.OrderId) -> bool:
         """Say whether to try again now: after 1, 2, 4, ... 64 seconds."""
         now = self._clock.now()
-        tries, due = self._retries.get(order, (0, now + FIRST_RETRY))
+        tries, due = self._retries.get((what, order), (0, now + FIRST_RETRY))
         if tries and now < due:
             return False
         wait = FIRST_RETRY * int(2 ** min(tries, MAX_DOUBLINGS))
-        self._retries[order] = (tries + 1, now + wait)
+        self._retries[what, order] = (tries + 1, now + wait)
         return True
 
     def _remind(self) -> None:

@@ -6,7 +6,7 @@ of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a 
 that could not be signed), `late` (one that cannot be approved in time, or could not), `verdict` (an
 approval without a `signed` is decided: it waits for its batch), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
 `void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
-again; `alone`: not in a batch), `reopened` (decided and not signed at a start: judged anew), `stuck`
+again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `reopened` (decided and not signed at a start: judged anew), `stuck`
 (no node takes it), `mined`, `handed` (the result document is with the service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
@@ -71,6 +71,7 @@ class Memory:
         self.purposes: set[tuple[str, ids.OrderId]] = set()
         self.decided: dict[ids.OrderId, dict[str, Any]] = {}
         self.alone: set[ids.OrderId] = set()
+        self.copies: dict[ids.OrderId, dict[str, Any]] = {}
         self.voids: Counter[tuple[str, ids.OrderId]] = Counter()
         self.late: dict[ids.OrderId, dict[str, Any]] = {}
         self.results: dict[ids.OrderId, bytes] = {}
@@ -189,9 +190,11 @@ class Memory:
         if entry["verdict"] != "approve":
             return
         self.unproposed[order] = entry
-        if "result" in entry:  # our own, not one that the chain reminded us of
+        if "result" in entry:
             self.results[order] = entry["result"].encode()
             self.decided[order] = entry
+        else:  # the chain reminded us of it, and the bytes may have gone with the journal
+            self.copies[order] = entry
         if "episode" in entry:
             asset, detector, mode = entry["episode"]
             end = datetime.fromisoformat(entry["windowEnd"])
@@ -238,6 +241,9 @@ class Memory:
         before = self.verdicts.pop(order)
         self.results.pop(order, None)
         self.open[order] = {"order": order.hex(), "content": before["content"]}
+
+    def _note_copied(self, entry: dict[str, Any]) -> None:
+        self.copies.pop(_order(entry), None)
 
     def _note_said(self, entry: dict[str, Any]) -> None:
         self._no_longer_decided(_order(entry))
