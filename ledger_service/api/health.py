@@ -13,6 +13,7 @@ from ledger_service.api.auth import Credentials, identify
 from ledger_service.api.parts import Parts, parts_of
 from ledger_service.api.schemas import bytes_of
 from ledger_service.domain import errors
+from ledger_service.ports import Transaction
 from ledger_service.services.send import STUCK_AFTER
 
 router = APIRouter(tags=["health"])
@@ -61,6 +62,7 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
         backlog.set(await rows.evidence.waiting())
         for (destination, state), count in (await rows.outbox.counts()).items():
             outbox.labels(destination, state).set(count)
+        await _destinations(registry, rows, parts.clock.now())
     up = Gauge("mol_chain_up", "1 if a node of the chain answers", registry=registry)
     try:
         lag.set((await parts.ready())["lag"])
@@ -68,3 +70,23 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
     except errors.ChainError:
         lag.set(math.nan)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _destinations(registry: CollectorRegistry, rows: Transaction, now: datetime) -> None:
+    oldest = Gauge(
+        "mol_outbox_oldest_seconds",
+        "Age of the oldest delivery that is not through",
+        ["destination"],
+        registry=registry,
+    )
+    failures = Gauge(
+        "mol_relay_failures", "Deliveries failed in a row", ["destination"], registry=registry
+    )
+    silent = Gauge(
+        "mol_relay_circuit_open", "1: it is left alone", ["destination"], registry=registry
+    )
+    for name, first in (await rows.outbox.oldest()).items():
+        oldest.labels(name).set((now - first).total_seconds())
+    for circuit in await rows.circuits.all():
+        failures.labels(circuit.destination).set(circuit.failures)
+        silent.labels(circuit.destination).set(circuit.until is not None)

@@ -26,6 +26,7 @@ from ledger_service.commands.findings import (
     not_examined,
 )
 from ledger_service.commands.given import existing_store
+from ledger_service.commands.outbox_view import outbox_finding, standing
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json
 from ledger_service.commands.waiting import look_at_waiting
@@ -162,19 +163,12 @@ async def _asset(ledger: ChainLedger, asset: str) -> str:
 
 async def _database(store: SqlStore, ledger: ChainLedger, chain: Finding) -> list[Finding]:
     async with store.reading() as rows:
-        cursor, counts = await rows.chain.cursor(), await rows.outbox.counts()
-        waiting, now = await rows.evidence.waiting(), datetime.now(UTC)
+        now = datetime.now(UTC)
+        cursor, outbox = await rows.chain.cursor(), await standing(rows, now)
+        waiting = await rows.evidence.waiting()
     findings = [Finding("database", ok=True, text=f"{waiting} waiting at {now:%H:%M:%S}")]
     findings.append(await look_at_sending(store, now))
-    blocked = {name: n for (name, state), n in counts.items() if state == "blocked" and n}
-    findings.append(
-        Finding(
-            "outbox",
-            ok=not blocked,
-            text=f"blocked: {blocked}" if blocked else "nothing is blocked",
-            todo="`mol order show`, mend the cause, `mol relay retry DESTINATION`" * bool(blocked),
-        )
-    )
+    findings.append(outbox_finding(outbox))
     if not chain.ok:
         return [*findings, not_examined("watcher", chain), not_examined("orders", chain)]
     try:

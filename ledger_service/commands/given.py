@@ -28,12 +28,6 @@ def as_wrong_use() -> Iterator[None]:
         raise errors.ConfigError(f"Wrong use: {exc.detail}", **exc.fields) from exc
 
 
-def order_of(word: str) -> ids.OrderId:
-    """Read an order's id. Raise ConfigError."""
-    with as_wrong_use():
-        return ids.OrderId(ids.parse32(word))
-
-
 def digits_of(word: str) -> str:
     """Read an order's id or its first digits. Raise ConfigError."""
     if not _DIGITS.fullmatch(word):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from ledger_service.domain import errors
 from tests.integration.api.http import Api
+from tests.unit.services.gateway import Packed
 
 
 async def test_a_process_that_serves_is_live_and_ready_when_its_chain_answers(api: Api) -> None:
@@ -51,3 +53,25 @@ async def test_figures_say_what_waits_where(api: Api) -> None:
     assert 'mol_outbox_rows{destination="erp",state="done"} 1.0' in metrics.text
     assert "mol_chain_up 1.0" in metrics.text
     assert "mol_follow_lag_blocks 0.0" in metrics.text
+
+
+async def test_a_destination_that_does_not_answer_and_what_waits_for_it_are_measured(
+    api: Api,
+) -> None:
+    erp = next(item for item in api.world.destinations if item.name == "erp")
+    erp.faults.extend(errors.DestinationDown("away", retry_after=60) for _ in range(9))
+    await api.site.validate(await posted(api))
+    api.world.clock.advance(seconds=30)
+
+    metrics = (await api.get("/metrics", None)).text
+
+    assert 'mol_relay_circuit_open{destination="erp"} 1.0' in metrics
+    assert 'mol_relay_failures{destination="erp"} 1.0' in metrics
+    assert 'mol_outbox_oldest_seconds{destination="erp"} 30.0' in metrics
+    assert 'destination="documents",state="pending"' not in metrics
+
+
+async def posted(api: Api) -> Packed:
+    packed = api.world.gateway.pack()
+    await api.post(packed)
+    return packed
