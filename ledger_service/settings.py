@@ -99,7 +99,7 @@ class Relaying(_Section):
     `longest_silence_seconds`. Payloads of what was settled are dropped after `keep_days`.
     """
 
-    hands: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once")
+    hands: int = Field(default=32, ge=1, le=256, description="Deliveries under way at once")
     lease_seconds: float = Field(default=15, ge=1)
     answer_seconds: float = Field(default=30, gt=0)
     first_pause_seconds: float = Field(default=1, gt=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-import httpx
+import aiohttp
 import standardwebhooks
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
@@ -16,6 +16,8 @@ from ledger_service.domain import errors
 from ledger_service.domain.records import Delivery
 
 TIMEOUT_SECONDS = 20.0
+#: Bytes of an answer that are read, and characters of a refusal that are told.
+READ, SHOWN = 4096, 200
 #: Asked to come later, not refused.
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -36,24 +38,40 @@ class Webhook:
         self._url = checked_url(url)
         self._source = source
         self._signer = _signer(secret)
-        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        self._timeout = aiohttp.ClientTimeout(timeout)
+        self._session: aiohttp.ClientSession | None = None
 
     async def deliver(self, delivery: Delivery) -> dict[str, object]:
         """Post the event. Raise DestinationDown, DestinationRefused."""
         identity = str(delivery.payload["eventId"])
         body = mapping.event(delivery.payload, self._source)
+        request = self._open().post(
+            self._url, data=body, headers=self._headers(identity, body), allow_redirects=False
+        )
         try:
-            answer = await self._client.post(
-                self._url, content=body, headers=self._headers(identity, body)
-            )
-        except httpx.TransportError as exc:
+            async with request as answer:
+                text = (await answer.content.read(READ)).decode("utf-8", "replace")
+        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise errors.DestinationDown(str(exc) or repr(exc), url=self._url) from exc
-        self._judge(answer)
-        return {"id": identity, "status": answer.status_code}
+        self._judge(answer, text)
+        return {"id": identity, "status": answer.status}
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Return the session, which belongs to the loop that runs now. It keeps no cookies."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0)  # whoever calls says how many at once
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
 
     def _headers(self, identity: str, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -64,14 +82,15 @@ class Webhook:
             "webhook-signature": self._signer.sign(identity, now, body.decode()),
         }
 
-    def _judge(self, answer: httpx.Response) -> None:
-        if answer.is_success:
+    def _judge(self, answer: aiohttp.ClientResponse, text: str) -> None:
+        status = answer.status
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
-        found = f"HTTP {answer.status_code}"
-        if answer.is_server_error or answer.status_code in _LATER:
+        found = f"HTTP {status}"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
             pause = seconds_of(answer.headers.get("retry-after", ""), datetime.now(UTC))
             raise errors.DestinationDown(found=found, url=self._url, retry_after=round(pause, 1))
-        raise errors.DestinationRefused(answer.text[:200], found=found, url=self._url)
+        raise errors.DestinationRefused(text[:SHOWN], found=found, url=self._url)
 
 
 def _signer(secret: str) -> standardwebhooks.Webhook:

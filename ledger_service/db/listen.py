@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from ledger_service.domain import errors
 ASK_SECONDS = 15.0
 
 
-async def words(engine: AsyncEngine) -> AsyncIterator[str]:
+async def words(engine: AsyncEngine, *, ask_seconds: float = ASK_SECONDS) -> AsyncGenerator[str]:
     """Yield what is told, and an empty word at the beginning: what was told before is unknown.
 
     Raise StorageError when the connection is lost; begin again then.
@@ -30,7 +30,7 @@ async def words(engine: AsyncEngine) -> AsyncIterator[str]:
                 yield ""
                 while True:
                     try:
-                        yield await asyncio.wait_for(queue.get(), ASK_SECONDS)
+                        yield await asyncio.wait_for(queue.get(), ask_seconds)
                     except TimeoutError:
                         await connection.execute(text("SELECT 1"))
     except (SQLAlchemyError, OSError) as exc:

@@ -19,7 +19,7 @@ class Pace:
     it took on. `failures`: so many in a row, and the destination is left alone.
     """
 
-    hands: int = 16
+    hands: int = 32
     lease: timedelta = timedelta(seconds=15)
     answer_seconds: float = 30.0
     stop_seconds: float = 3.0

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger_service import logs
 from ledger_service import settings as config
@@ -22,7 +23,7 @@ from ledger_service.db.outbox import BELL
 from ledger_service.domain import errors
 from ledger_service.services.loops import forever
 from ledger_service.services.relay import prune
-from ledger_service.services.wakes import Wake
+from ledger_service.services.wakes import Wake, Wakes
 from ledger_service.wiring.service import Service, open_service
 
 RECONCILE_SECONDS = 1.0
@@ -78,7 +79,7 @@ def _loops(service: Service, wanted: frozenset[str]) -> list[Coroutine[Any, Any,
             forever(f"relay {relay.name}", relay.step, wakes.outbox, period=LOOK_SECONDS)
             for relay in service.relays
         ]
-        loops += [_prune(service), *_hear_others(service)]
+        loops += [_prune(service), *hear_others(service.store.engine, wakes)]
     return loops
 
 
@@ -112,15 +113,15 @@ async def _prune(service: Service) -> None:
     await forever("prune", step, Wake(), period=TIDY_SECONDS)
 
 
-def _hear_others(service: Service) -> list[Coroutine[Any, Any, None]]:
+def hear_others(engine: AsyncEngine, wakes: Wakes) -> list[Coroutine[Any, Any, None]]:
     """Return what rings here when another process of a PostgreSQL database adds deliveries."""
-    if service.store.engine.dialect.name != "postgresql":
+    if engine.dialect.name != "postgresql":
         return []
 
     async def step() -> bool:
-        async for word in words(service.store.engine):
+        async for word in words(engine):
             if word in {"", BELL}:
-                service.wakes.outbox.ring()
+                wakes.outbox.ring()
         return True
 
     return [forever("hear others", step, Wake(), period=0)]
