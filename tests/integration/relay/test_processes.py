@@ -18,7 +18,7 @@ from tests.peers.relay_run import Verdict, Worker
 
 LEASE = 1.0
 ORDERS = 150
-KILLS = 5
+KILLS = 4
 THINKS = 0.1
 MOST_SECONDS = 90.0
 
