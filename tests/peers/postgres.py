@@ -28,7 +28,26 @@ class PostgresCluster:
 
     folder: Path
     programs: Path
+    user: str | None = None  #: who runs it, where it is not the one who asks
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        """Start the server; return when it takes connections."""
+        options = " ".join(f'-c "{setting}"' for setting in SETTINGS)
+        start = ("-w", "-l", self.folder / "log", "-o", f"-k {self.folder} {options}", "start")
+        self._control(*start)
+
+    def crash(self) -> None:
+        """End the server as a crash would: connections break, the log is replayed at the next start."""
+        self._control("-m", "immediate", "stop")
+
+    def _control(self, *words: str | Path) -> None:
+        program = self.programs / "pg_ctl"
+        run(program, "-D", self.data, *words, user=self.user, cwd=self.folder)
 
     def create(self) -> str:
         """Make an empty database; return its URL."""
@@ -72,20 +91,19 @@ def running_postgres() -> Iterator[PostgresCluster]:
         pytest.skip("PostgreSQL is not installed: initdb and pg_ctl are missing")
     # A socket's path is at most 107 bytes, so not under pytest's own folder.
     folder = Path(tempfile.mkdtemp(prefix="mol-pg-"))
-    data = folder / "data"
     user = "postgres" if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
-    options = " ".join(f'-c "{setting}"' for setting in SETTINGS)
-    start = ("-w", "-l", folder / "log", "-o", f"-k {folder} {options}", "start")
+    cluster = PostgresCluster(folder, place, user)
     try:
-        create = ("-D", data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--no-sync")
+        create = ("-D", cluster.data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--no-sync")
         run(place / "initdb", *create, user=user, cwd=folder)
-        run(place / "pg_ctl", "-D", data, *start, user=user, cwd=folder)
+        cluster.start()
         try:
-            yield PostgresCluster(folder, place)
+            yield cluster
         finally:
-            run(place / "pg_ctl", "-D", data, "-m", "immediate", "stop", user=user, cwd=folder)
+            if (cluster.data / "postmaster.pid").exists():
+                cluster.crash()
     finally:
         shutil.rmtree(folder)
 
