@@ -103,7 +103,7 @@ class Line:
             previous=statement.evidence_id(self._last.dumps()),
         )
         self._last = claim
-        return _multipart(self._device.seal(claim.dumps()).dumps(), entry.path, content)
+        return multipart(self._device.seal(claim.dumps()).dumps(), entry.path, content)
 
 
 def _line(running: Plant) -> Line:
@@ -114,7 +114,7 @@ def _line(running: Plant) -> Line:
         return Line(Device(claiming._key(site, claim.asset)), opened.claim)
 
 
-def _multipart(envelope: bytes, path: str, content: bytes) -> Post:
+def multipart(envelope: bytes, path: str, content: bytes) -> Post:
     boundary = secrets.token_hex(16)
     parts = [
         f"--{boundary}\r\nContent-Disposition: form-data; "
@@ -136,11 +136,11 @@ async def _load(
     with Progress(console=options.console, transient=True) as bar:
         task = bar.add_task(title, total=len(posts))
         async with aiohttp.ClientSession(url, headers=headers) as session:
-            await _send(session, posts[:WARM_UP], lambda: bar.advance(task))
-            return await _send(session, posts[WARM_UP:], lambda: bar.advance(task))
+            await send_all(session, posts[:WARM_UP], lambda: bar.advance(task))
+            return await send_all(session, posts[WARM_UP:], lambda: bar.advance(task))
 
 
-async def _send(
+async def send_all(
     session: aiohttp.ClientSession, posts: Sequence[Post], tell: Callable[[], None]
 ) -> Load:
     each: list[float] = []

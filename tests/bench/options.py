@@ -24,6 +24,8 @@ class Options:
     mib: int
     repeats: int
     seed: int
+    backlog: int
+    transactions: int
 
     def say(self, text: str) -> None:
         """Tell how far it is."""

@@ -1,0 +1,206 @@
+"""`throughput`: orders validated a second by the whole stack, against what the same network can do.
+
+Four nodes with blocks of 1 s; API, anchor, watcher, relay and three agents, each a process of its
+own. First the rivals have the network to themselves: the flood and the plain loop (`flood.py`).
+Then a backlog of evidence is posted to the API by a loader, and only after that the anchor starts:
+the figure is of everything behind the intake. A second, smaller run has the intake inside. Rates
+are by the chain's own blocks, from the first proposal to the last validation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from ledger_service.chain.client import ChainLedger
+from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.demo import claims as claiming
+from ledger_service.demo import keys, plant
+from ledger_service.demo.claims import Claim
+from ledger_service.demo.plant import Built
+from ledger_service.demo.site import PARTIES, Site
+from ledger_service.demo.supervisor import Process, Supervisor
+from ledger_service.domain import ids
+from tests.bench import backlog, stored, submit, usage
+from tests.bench.api import BACKLOG, Post, send_all
+from tests.bench.figures import Against, Result, Target
+from tests.bench.flood import Hands, flood, loop
+from tests.bench.options import Options, fresh
+from tests.bench.rate import Span, until_validated
+from tests.bench.stack import answers
+
+GAS_LIMITS = (10_000_000, 30_000_000)
+GAS_AN_ORDER = 121_164  #: in batches of twenty, all four transactions (`gas`)
+FLOOD_BLOCKS = 12
+LOOP_ORDERS = 4
+OF_CEILING = Target(0.9, "at least")
+SECONDS = 300.0
+PARTS = ("follow", "relay", "anchor")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A plant with its chain running, and who may sign on it."""
+
+    built: Built
+    supervisor: Supervisor
+    claims: Sequence[Claim]
+    ledger: ChainLedger
+    hands: Hands
+
+    def pids(self) -> dict[str, int]:
+        """Return the processes by name."""
+        return {name: self.supervisor.pid(name) for name in self.supervisor.names()}
+
+
+async def measure(options: Options) -> list[Result]:
+    """Measure. Raise NodeBinaryMissing without the chain's program."""
+    results: list[Result] = []
+    for gas in GAS_LIMITS:
+        results += await _at(options, gas)
+    results += await submit.measure(options)
+    return results + await stored.measure(options)
+
+
+async def _at(options: Options, gas: int) -> list[Result]:
+    """Measure everything at one gas limit of blocks."""
+    million = f"{gas // 1_000_000} M gas"
+    async with _plant(options, gas) as running:
+        ceiling = await flood(running.ledger, running.hands, FLOOD_BLOCKS * gas // GAS_AN_ORDER)
+        options.say(f"flood: {ceiling.rate:.1f}/s, blocks {100 * ceiling.full:.0f} % full")
+        plain = await loop(running.ledger, running.hands, LOOP_ORDERS)
+        options.say(f"plain loop: {plain:.2f}/s")
+        run = await _run(options, running)
+    fullest = max(run.shares, key=lambda name: run.shares[name] if name != "others" else 0.0)
+    options.say(f"{million}: processors by process: {_told(run.shares)}; most: {fullest}")
+    against = Against("flood of signed transactions", ceiling.rate)
+    return [
+        Result(f"validated, {million}", run.backlog.rate, "1/s", against, OF_CEILING),
+        Result(f"validated, {million}, against a loop", run.backlog.rate, "1/s", _plain(plain)),
+        Result(f"validated with the intake, {million}", run.intake.rate, "1/s", against),
+        Result(f"intake alone, {million}", run.accepted, "1/s"),
+        Result(f"gas used of blocks, {million}", 100 * run.backlog.full, "%", _full(ceiling)),
+        *(
+            Result(f"processors, {million}: {name}", share, "cores")
+            for name, share in sorted(run.shares.items(), key=lambda item: -item[1])
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of the stack's two runs. `accepted`: posts a second, nothing else running."""
+
+    backlog: Span
+    intake: Span
+    accepted: float
+    shares: Mapping[str, float]
+
+
+async def _run(options: Options, running: Running) -> Run:
+    site, count = running.built.site, options.backlog
+    options.say(f"{count + count // 4} pieces of evidence are sealed by their devices")
+    posts = await backlog.posts(site, running.claims, count + count // 4, seed=1)
+    await _start(running, "api")
+    await asyncio.gather(*(_start_agent(running, party.name) for party in PARTIES))
+    await _start(running, "follow")
+    await _start(running, "relay")
+    accepted = await _post(running, posts[:count])
+    options.say(f"intake: {accepted:.1f}/s; the anchor starts")
+    start, before = (await running.ledger.head()).number, usage.look(running.pids())
+    await _start(running, "anchor")
+    whole = await until_validated(running.ledger, start, count, seconds=SECONDS)
+    shares = usage.shares(before, usage.look(running.pids()))
+    options.say(f"backlog: {whole.rate:.1f}/s")
+    start = (await running.ledger.head()).number
+    _, with_intake = await asyncio.gather(
+        _post(running, posts[count:]),
+        until_validated(running.ledger, start, len(posts) - count, seconds=SECONDS),
+    )
+    return Run(whole, with_intake, accepted, _grouped(shares))
+
+
+def _grouped(shares: Mapping[str, float]) -> dict[str, float]:
+    """Sum the nodes, and the agents: they do the same each."""
+    found: dict[str, float] = {}
+    for name, share in shares.items():
+        kind = next((f"{word}s" for word in ("node", "agent") if name.startswith(word)), name)
+        found[kind] = found.get(kind, 0.0) + share
+    return found
+
+
+@asynccontextmanager
+async def _plant(options: Options, gas: int) -> AsyncIterator[Running]:
+    site = Site(fresh(f"throughput-{gas // 1_000_000}"))
+    claims = backlog.robots(site)
+    machines = claiming.machines(site, claims)
+    detectors = claiming.keep_models(site, claims)
+    async with Supervisor() as supervisor:
+        network = await plant.lay_out(site, options.chain, options.say, gas_limit=gas)
+        await plant.start_chain(site, supervisor)
+        built = await plant.found(site, network, machines, detectors, options.say)
+        _allow(site)
+        settings, deployment = ChainSettings.load(site.network), Deployment.load(site.deployment)
+        ledger = ChainLedger(settings, deployment)
+        try:
+            version = await ledger.current_version(ids.asset_id(claims[0].asset))
+            assert version is not None
+            hands = Hands(
+                plant.open_key(site, *keys.BUILDER),
+                [plant.open_key(site, party.name, "verdict") for party in PARTIES],
+                version.id,
+                detectors[0],
+            )
+            yield Running(built, supervisor, claims, ledger, hands)
+        finally:
+            await ledger.close()
+
+
+def _allow(site: Site) -> None:
+    """Let a backlog wait, and robots fail all the time: an agent would take it for one episode."""
+    config = site.config.read_text(encoding="utf-8")
+    site.config.write_text(config + BACKLOG, encoding="utf-8")
+    for party in PARTIES:
+        file = site.agent(party) / "agent.toml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("[policy]\n", "[policy]\nepisode_hours = 0\n"), "utf-8")
+
+
+async def _start(running: Running, part: str) -> None:
+    site = running.built.site
+    argv = plant.mol(part, "--config", site.config)
+    ready = answers(running.built.base_url) if part == "api" else None
+    await running.supervisor.start(Process(part, argv, site.logs / f"{part}.log", ready=ready))
+
+
+async def _start_agent(running: Running, party: str) -> None:
+    site = running.built.site
+    config = next(site.agent(it) / "agent.toml" for it in PARTIES if it.name == party)
+    argv = plant.mol("agent", "--config", config)
+    await running.supervisor.start(
+        Process(f"agent-{party}", argv, site.logs / f"agent-{party}.log")
+    )
+
+
+async def _post(running: Running, posts: Sequence[Post]) -> float:
+    token = running.built.site.token("operator").read_text(encoding="utf-8").strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(running.built.base_url, headers=headers) as session:
+        return (await send_all(session, posts, lambda: None)).rate
+
+
+def _plain(rate: float) -> Against:
+    return Against("plain web3.py loop", rate)
+
+
+def _full(ceiling: Span) -> Against:
+    return Against("in the flood", 100 * ceiling.full)
+
+
+def _told(shares: Mapping[str, float]) -> str:
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {share:.2f}" for name, share in ordered)
