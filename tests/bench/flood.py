@@ -88,7 +88,7 @@ async def loop(ledger: ChainLedger, hands: Hands, count: int) -> float:
 def _loop(ledger: ChainLedger, hands: Hands, count: int) -> float:
     web = Web3(HTTPProvider(ledger.settings.rpc[0]))
     web.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-    contract: Any = web.eth.contract(abi=load("MaintenanceOrders").abi)  # type: ignore[call-overload]  # it is an ABI
+    contract: Any = web.eth.contract(abi=load("MaintenanceOrders").abi)
 
     def send(key: ports.Signer, name: str, arguments: Sequence[object], like: Call) -> bytes:
         data = bytes.fromhex(contract.encode_abi(name, args=list(arguments))[2:])

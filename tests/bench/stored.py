@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, text
 
 from ledger_service.db import tables
 from ledger_service.db.migrations import upgrade
@@ -22,12 +21,23 @@ from tests.unit.services.site import Site, World
 FEW, MANY = 1_000, 100_000
 ORDERS, BATCH = 100, 20
 SAME = Target(1.25, "at most")
-AT_ONCE = 1_000
 FIRST = 1_000_000
-COPIED = (
-    *(tables.evidence, tables.maintenance_order, tables.hop, tables.feed, tables.outgoing),
-    *(tables.fact, tables.proof, tables.outbox),
-)
+PLACE = "printf('%012d/000000/%06d', names.n, src.rowid)"
+#: What points to a thing points to its copy of the same number.
+COPIED: dict[Table, dict[str, str]] = {
+    tables.evidence: dict.fromkeys(("id", "dataset_root", "device"), "names.name"),
+    tables.maintenance_order: dict.fromkeys(("id", "evidence", "dataset_root"), "names.name"),
+    tables.hop: {"evidence": "names.name"},
+    tables.feed: {"order": "names.name", "sequence": "names.n"},
+    tables.outgoing: {
+        "key": "'propose:' || lower(hex(names.name))",
+        "nonce": "names.n",
+        "hash": "names.name",
+    },
+    tables.fact: {"order": "names.name", "id": PLACE},
+    tables.proof: {"order": "names.name"},
+    tables.outbox: {"key": "lower(hex(names.name))", "dedup": PLACE},
+}
 
 
 async def measure(options: Options) -> list[Result]:
@@ -71,31 +81,15 @@ async def _fill(store: SqlStore, site: Site, count: int) -> None:
     """Copy one order that went all the way so many times, each under names of its own."""
     await site.validate(site.world.gateway.pack())
     await site.anchor.reconcile()
-    for table in COPIED:
-        async with store.engine.connect() as connection:
-            found = (await connection.execute(select(table))).mappings().all()
-        for start in range(0, count, AT_ONCE):
-            copies = [
-                _copy(table, dict(row), number, at)
-                for number in range(start, min(start + AT_ONCE, count))
-                for at, row in enumerate(found)
-            ]
-            async with store.engine.begin() as connection:
-                await connection.execute(table.insert(), copies)
-
-
-def _copy(table: Table, row: dict[str, Any], number: int, at: int) -> dict[str, Any]:
-    """Return a row under other names: what points to a thing points to its copy of the same number."""
-    name = (number + 1).to_bytes(32)
-    named: dict[str, Any] = {
-        "evidence": {"id": name, "dataset_root": name, "device": name},
-        "maintenance_order": {"id": name, "evidence": name, "dataset_root": name},
-        "hop": {"evidence": name},
-        "feed": {"order": name, "sequence": FIRST + number},
-        "outgoing": {"key": f"propose:{name.hex()}", "nonce": FIRST + number, "hash": name},
-        "fact": {"order": name, "id": f"{FIRST + number:012d}/000000/{at:06d}"},
-        "proof": {"order": name},
-        "outbox": {"key": name.hex(), "dedup": f"{FIRST + number:012d}/000000/{at:06d}"},
-    }
-    own: dict[str, Any] = named[table.name]
-    return {k: v for k, v in row.items() if k != "number"} | own
+    names = [{"n": FIRST + n, "name": n.to_bytes(32)} for n in range(1, count + 1)]
+    async with store.engine.begin() as connection:
+        await connection.execute(text("CREATE TEMP TABLE names (n INTEGER, name BLOB)"))
+        await connection.execute(text("INSERT INTO names VALUES (:n, :name)"), names)
+        for table, changed in COPIED.items():
+            columns = [column.name for column in table.columns if column.name != "number"]
+            wanted = ", ".join(changed.get(name, f'src."{name}"') for name in columns)
+            quoted = ", ".join(f'"{name}"' for name in columns)
+            copy = (
+                f"INSERT INTO {table.name} ({quoted}) SELECT {wanted} FROM {table.name} src, names"  # noqa: S608  our own names
+            )
+            await connection.execute(text(copy))
