@@ -79,18 +79,18 @@ class SqlEvidence:
         From the open side, by index: it is asked before each upload, and what is settled grows for
         years. What is being anchored has an order from the same transaction on.
         """
-        other = maintenance_order.alias("other")
-        settled = select(1).where(
-            other.c.evidence == evidence.c.id, other.c.status.in_([int(it) for it in SETTLED])
-        )
+        order, other = maintenance_order.alias("opened"), maintenance_order.alias("other")
+        over = other.c.status.in_([int(it) for it in SETTLED])
         sealed = select(func.count()).where(
-            evidence.c.stage == Stage.SEALED.value, ~settled.exists()
+            evidence.c.stage == Stage.SEALED.value,
+            ~select(1).where(other.c.evidence == evidence.c.id, over).exists(),
         )
-        open_ = select(maintenance_order.c.evidence).where(
-            maintenance_order.c.status.in_([int(it) for it in set(Status) - SETTLED])
-        )
-        anchoring = select(func.count()).where(
-            evidence.c.id.in_(open_), evidence.c.stage == Stage.ANCHORING.value, ~settled.exists()
+        anchoring = select(func.count(order.c.evidence.distinct())).where(
+            order.c.status.in_([int(it) for it in set(Status) - SETTLED]),
+            ~select(1).where(other.c.evidence == order.c.evidence, over).exists(),
+            select(1)
+            .where(evidence.c.id == order.c.evidence, evidence.c.stage == Stage.ANCHORING.value)
+            .exists(),
         )
         query = select(sealed.scalar_subquery() + anchoring.scalar_subquery())
         return int((await self._connection.execute(query)).scalar_one())

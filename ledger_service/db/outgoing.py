@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, String, cast, func, select, update
+from sqlalchemy import Row, String, cast, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -14,6 +14,9 @@ from ledger_service.db.tables import outgoing, signer
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Signed
 from ledger_service.domain.records import Earlier, Outgoing, TxState
+
+#: In words and no parameter: SQLite takes the partial index only where it sees that it applies.
+_STORED = outgoing.c.state == literal_column(f"'{TxState.STORED.value}'")
 
 
 class SqlOutgoing:
@@ -63,11 +66,7 @@ class SqlOutgoing:
 
     async def unfinished(self, key: ids.Address) -> Sequence[Outgoing]:
         """Return what is stored and not mined, by nonce."""
-        query = (
-            select(outgoing)
-            .where(outgoing.c.signer == key, outgoing.c.state == TxState.STORED.value)
-            .order_by(outgoing.c.nonce)
-        )
+        query = select(outgoing).where(outgoing.c.signer == key, _STORED).order_by(outgoing.c.nonce)
         return [_read(row) for row in await self._connection.execute(query)]
 
     async def at(self, signer: ids.Address, nonce: int) -> Outgoing | None:
@@ -81,7 +80,7 @@ class SqlOutgoing:
         """Return what was stored before a moment and is not mined."""
         query = (
             select(outgoing)
-            .where(outgoing.c.state == TxState.STORED.value, outgoing.c.created_at < before)
+            .where(_STORED, outgoing.c.created_at < before)
             .order_by(outgoing.c.nonce)
         )
         return [_read(row) for row in await self._connection.execute(query)]
@@ -105,7 +104,7 @@ class SqlOutgoing:
         """Return what is stored and taken by no node."""
         query = (
             select(outgoing)
-            .where(outgoing.c.state == TxState.STORED.value, outgoing.c.refused_at.is_not(None))
+            .where(_STORED, outgoing.c.refused_at.is_not(None))
             .order_by(outgoing.c.nonce)
         )
         return [_read(row) for row in await self._connection.execute(query)]
