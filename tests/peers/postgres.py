@@ -41,7 +41,7 @@ class PostgresCluster:
         start = ("-w", "-l", self.folder / "log", "-o", f"-k {self.folder} {options}", "start")
         self._control(*start)
 
-    def crash(self) -> None:
+    def halt(self) -> None:
         """End the server as a crash would: connections break, the log is replayed at the next start."""
         self._control("-m", "immediate", "stop")
 
@@ -57,9 +57,8 @@ class PostgresCluster:
 
     def crash(self) -> None:
         """End it in the middle of whatever it does, and start it again."""
-        data, user = self.folder / "data", "postgres" if os.geteuid() == 0 else None
-        restart = ("-D", data, "-m", "immediate", "-w", "-l", self.folder / "log", "restart")
-        run(self.programs / "pg_ctl", *restart, user=user, cwd=self.folder)
+        self.halt()
+        self.start()
 
 
 def programs() -> Path | None:
@@ -103,7 +102,7 @@ def running_postgres() -> Iterator[PostgresCluster]:
             yield cluster
         finally:
             if (cluster.data / "postmaster.pid").exists():
-                cluster.crash()
+                cluster.halt()
     finally:
         shutil.rmtree(folder)
 

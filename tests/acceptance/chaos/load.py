@@ -56,6 +56,11 @@ class Load:
         self._technicians = [self._client(url, "technician") for url in stack.urls]
         self.pieces: list[Piece] = []
 
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """An operator's client of the first copy."""
+        return self._clients[0]
+
     def _client(self, url: str, token: str) -> httpx.AsyncClient:
         text = self._stack.site.token(token).read_text("utf-8").strip()
         headers = {"Authorization": f"Bearer {text}"}

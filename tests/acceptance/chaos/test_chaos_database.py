@@ -30,7 +30,7 @@ async def test_a_database_that_is_killed_twice_loses_nothing_and_all_goes_on_whe
             posting = asyncio.create_task(load.spread(stack.claims, SECONDS))
             for _ in range(2):
                 await asyncio.sleep(SECONDS / 4)
-                await asyncio.to_thread(cluster.crash)
+                await asyncio.to_thread(cluster.halt)
                 await check_said(stack)
                 await asyncio.sleep(AWAY_SECONDS)
                 await asyncio.to_thread(cluster.start)
