@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
 from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
+from ledger_service.chain.words import decode
 from ledger_service.domain import errors
 
 SELECTOR_BYTES = 4

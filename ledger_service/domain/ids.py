@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import NewType
 
 from eth_hash.auto import keccak
@@ -72,6 +73,7 @@ def parse_address(text: object) -> Address:
     return Address(bytes.fromhex(text[2:]))
 
 
+@lru_cache(maxsize=1024)
 def checksum(address: bytes) -> str:
     """Write an address with its EIP-55 checksum."""
     return str(to_checksum_address(address))

@@ -92,7 +92,7 @@ class Agent:
         self._clock = clock
         self._busy: set[ids.OrderId] = set()
         self._pace = pace
-        self._batches = Batches(pen=pen, book=book, kept=checker.kept, clock=clock, pace=pace)
+        self.batches = Batches(pen=pen, book=book, kept=checker.kept, clock=clock, pace=pace)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._handing = asyncio.Semaphore(HAND_IN_AT_ONCE)
         self._unrecalled: set[ids.OrderId] = set()
@@ -210,11 +210,11 @@ class Agent:
 
     def reopen(self) -> None:
         """Let what an earlier life decided and never signed be judged anew. Raise StorageError."""
-        self._batches.reopen()
+        self.batches.reopen()
 
     async def say(self, *, now: bool = False) -> None:
         """Sign and send what is decided and ready, and hand in its results. Raise ChainError, StorageError."""
-        said = await self._batches.tell(now=now)
+        said = await self.batches.tell(now=now)
         await asyncio.gather(*(self.hand_in(order) for order in said))
 
     async def hand_in(self, order: ids.OrderId) -> None:
@@ -314,7 +314,7 @@ class Agent:
         gap, at = has_gap(case, self._book.memory), self._clock.now()
         entry = approved(item, case, place, self.organisation, by=by, at=at, gap=gap)
         self._demand_only(item, place)
-        self._batches.decide(item.order, seen(item, case.claim), entry)
+        self.batches.decide(item.order, seen(item, case.claim), entry)
         log.info("approved", order=item.order.hex(), by=by, agreement=case.agreement.value)
         try:
             await self.say(now=by != RULES)

@@ -1,14 +1,15 @@
 """When what was decided is signed: at once while little is under way, together under load.
 
 Every transaction has a cost of its own, so under load as many approvals as a block's share holds go
-in one. Nobody waits for company while fewer than `FEW` of our transactions are on their way; and
-behind `MOST` of them nothing more is signed, so that a chain that stands still fills no pool.
+in one. Nobody waits for company while few of our transactions are on their way; and behind a certain
+number of them nothing more is signed, so that a chain that stands still fills no pool.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from logging import ERROR, WARNING
 from typing import Any
@@ -24,13 +25,23 @@ from validators.agent.pen import Pen
 from validators.journal.book import Book
 from validators.rules.case import PASSING
 
-BATCH = 20  #: orders in one transaction: its gas limit is below a quarter of a block of 10 million
-FEW, MOST = 2, 16
 LINGER = timedelta(milliseconds=250)
 CERTAIN_FOR = timedelta(seconds=5)
 ASK_AGAIN = timedelta(seconds=2)
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`batch`: orders in one transaction, whose gas limit then is below a quarter of a block of 10 million.
+
+    `few`: transactions under way below which nothing waits. `most`: at which nothing more is signed.
+    """
+
+    batch: int = 20
+    few: int = 2
+    most: int = 16
 
 
 class Batches:
@@ -42,6 +53,7 @@ class Batches:
         self._kept = kept
         self._clock = clock
         self._pace = pace
+        self.limits = Limits()
         self._saying = asyncio.Lock()
         self._asked: dict[ids.OrderId, tuple[datetime, bool]] = {}  # the chain: would it be taken?
 
@@ -76,9 +88,9 @@ class Batches:
         if not ready:
             return False
         under_way = await self._pen.under_way()
-        if under_way >= MOST:
+        if under_way >= self.limits.most:
             return False
-        if under_way < FEW or len(ready) >= BATCH:
+        if under_way < self.limits.few or len(ready) >= self.limits.batch:
             return True
         return self._clock.now() - self._asked[ready[0]][0] >= LINGER
 
@@ -87,10 +99,12 @@ class Batches:
         memory = self._book.memory
         self._asked = {it: found for it, found in self._asked.items() if it in memory.decided}
         doubtful = [order for order in memory.decided if self._is_doubtful(order)]
-        await asyncio.gather(*(self._make_certain(order) for order in doubtful[: 2 * BATCH]))
+        await asyncio.gather(
+            *(self._make_certain(order) for order in doubtful[: 2 * self.limits.batch])
+        )
         certain = [order for order in memory.decided if self._is_certain(order)]
         alone = [order for order in certain if order in memory.alone]
-        return alone[:1] or certain[:BATCH]
+        return alone[:1] or certain[: self.limits.batch]
 
     def _is_certain(self, order: ids.OrderId) -> bool:
         return not self._is_doubtful(order) and self._asked[order][1]

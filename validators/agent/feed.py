@@ -17,6 +17,7 @@ from validators.journal.book import Book
 
 WAIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.2
+FULL_PAGE = 20  #: lines; the service tells no more at once
 MAX_SEQUENCE = 2**53 - 1  #: beyond it the service takes no number
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ class Feed:
         self._clock = clock
         self._after, self._line = book.memory.feed, book.memory.feed_line
         self._certain = False
+        self.behind = False  #: the last page was full, so the next one tells of more
 
     async def read(self) -> list[Any]:
         """Return the next lines; `passed` tells that they were taken. Raise SourceDown, NotFound."""
@@ -39,8 +41,9 @@ class Feed:
         try:
             page = await self._source.feed(self._after, WAIT_SECONDS)
         except BaseException:
-            self._certain = False  # who comes back may be another
+            self._certain = self.behind = False  # who comes back may be another
             raise
+        self.behind = len(page) >= FULL_PAGE
         if not _numbered(page, self._after):
             self._certain = False
             await self._clock.sleep(PAUSE_SECONDS)  # if the service did not wait

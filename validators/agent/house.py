@@ -43,6 +43,7 @@ FIRST_RETRY = timedelta(seconds=1)
 MAX_DOUBLINGS = 6
 RESTORE_MARGIN = timedelta(minutes=10)  # clocks differ, and what was under way may be lost too
 QUIET_BLOCKS = 100
+FEED_GRACE = timedelta(seconds=5)
 
 log = structlog.get_logger()
 
@@ -84,6 +85,7 @@ class House:
         self._watcher = Watcher(ledger, first_block if block is None else block + 1, self._take)
         self._feed = Feed(source, book, clock)
         self._skew = Skew(clock)
+        self._met: dict[ids.OrderId, tuple[Content, datetime]] = {}
         self._proposed: dict[ids.OrderId, Place] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[tuple[str, ids.OrderId], tuple[int, datetime]] = {}
@@ -183,6 +185,7 @@ class House:
     async def tend(self) -> None:
         """Look after everything that waits. Raise ChainError."""
         self._agent.undecided.tidy()
+        self._learn_met()
         self._try_open()
         self._forget_retries()
         for order in tuple(self._book.memory.results):
@@ -210,10 +213,23 @@ class House:
         if isinstance(event, Proposed):
             if event.order in self._book.memory.unproposed:
                 self._proposed[event.order] = fact.place
-            if not self._book.memory.known(event.order):
+            # A feed that is behind is about to tell of it, with all that belongs to it.
+            if self._feed.behind and self._agent.held.get(event.order) is None:
+                self._met.setdefault(event.order, (event.content, self._clock.now()))
+            elif not self._book.memory.known(event.order):
                 self._spawn(self._agent.learn(event.order, event.content))
         if isinstance(event, Moved) and event.status in SETTLED:
             self._settled(event.order, event.status)
+
+    def _learn_met(self) -> None:
+        """Learn of what the feed had time to tell of, and did not."""
+        now = self._clock.now()
+        for order, (content, since) in tuple(self._met.items()):
+            known = self._book.memory.known(order)
+            if known or not self._feed.behind or now - since >= FEED_GRACE:
+                del self._met[order]
+                if not known:
+                    self._spawn(self._agent.learn(order, content))
 
     def _settled(self, order: ids.OrderId, status: Status) -> None:
         memory = self._book.memory
@@ -344,7 +360,7 @@ class House:
     def _save_cursors(self) -> None:
         """Move the cursors on while nothing is under way; what was read twice is judged once."""
         memory = self._book.memory
-        if self._agent.busy or self._tasks:
+        if self._agent.busy or self._tasks or self._met:
             return
         self._feed.save()
         behind = self._watcher.position - (memory.block or 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ from validators.journal.memory import Memory
 class Book:
     """The journal of the one agent that writes in this folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open. Raise InUse, BrokenLog."""
-        self._journal = file.Journal(folder)
+    def __init__(self, folder: Path, fsync: Callable[[int], None] = os.fsync) -> None:
+        """Open. Raise InUse, BrokenLog. `fsync` makes a descriptor durable."""
+        self._journal = file.Journal(folder, fsync)
         self.memory = Memory(file.read(folder))
         self._syncing = asyncio.Lock()
         self._lost = asyncio.Event()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ TAIL_BYTES = 64 * 1024
 class Journal:
     """Append-only file of one agent. One process writes; anybody with access may read."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open for writing. Raise InUse if another process does."""
+    def __init__(self, folder: Path, fsync: Callable[[int], None] = os.fsync) -> None:
+        """Open for writing. Raise InUse if another process does. `fsync` makes a descriptor durable."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / FILE_NAME
         self._file = path.open(
@@ -36,6 +36,7 @@ class Journal:
         except OSError as exc:
             self._file.close()
             raise errors.InUse("Another agent runs in this folder.", folder=folder) from exc
+        self._make_durable = fsync
         self._whole = _whole_length(path)
         self._torn = self._whole < path.stat().st_size
         self.lost = False
@@ -83,7 +84,7 @@ class Journal:
 
     def _fsync(self) -> None:
         try:
-            os.fsync(self._file.fileno())
+            self._make_durable(self._file.fileno())
         except OSError:
             self.lost = self.lines > self.durable
             raise

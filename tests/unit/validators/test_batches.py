@@ -9,12 +9,15 @@ from ledger_service.domain.calls import Approve, Refuse
 from ledger_service.domain.lifecycle import Status
 from ledger_service.testing.signer import decode
 from tests.unit.validators.lives import all_approved, consider_all, many, transactions
+from tests.unit.validators.outside import files_of_at_most
 from tests.unit.validators.world import Running, World
-from validators.agent import batches
-from validators.agent.batches import BATCH, FEW, MOST
+from validators.agent.batches import Limits
+from validators.journal.file import FILE_NAME
 from validators.rules.policy import Policy
 
 MANY_EPISODES = Policy(episode_hours=0)
+
+FEW, BATCH = Limits().few, Limits().batch
 
 
 @pytest.fixture
@@ -58,10 +61,8 @@ async def test_under_load_they_go_together_when_one_has_waited_long_enough(
     assert await all_approved(world, items)
 
 
-async def test_a_full_batch_waits_for_nothing_and_is_no_larger(
-    world: World, us: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batches, "BATCH", 3)
+async def test_a_full_batch_waits_for_nothing_and_is_no_larger(world: World, us: Running) -> None:
+    us.agent.batches.limits = Limits(batch=3)
     await consider_all(us, many(world, FEW + 7))
 
     assert sizes(us) == [*[1] * FEW, 3, 3]
@@ -76,14 +77,13 @@ async def test_what_waits_goes_as_soon_as_the_others_are_mined(world: World, us:
 
 
 async def test_a_chain_that_stands_still_gets_so_many_transactions_and_no_more(
-    world: World, us: Running, monkeypatch: pytest.MonkeyPatch
+    world: World, us: Running
 ) -> None:
-    monkeypatch.setattr(batches, "BATCH", 1)
-    monkeypatch.setattr(batches, "MOST", 4)
+    us.agent.batches.limits = Limits(batch=1, most=4)
     items = many(world, 7)
     await consider_all(us, items)
     await lingered(world, us)
-    assert len(us.wire.sent) == 4 < MOST
+    assert len(us.wire.sent) == 4
     assert len(us.memory.decided) == 3
 
     for _ in range(3):
@@ -171,17 +171,13 @@ async def test_the_rules_see_what_is_decided_and_not_signed_yet(world: World) ->
     world.policy = Policy()  # one order an episode
     async with world.agent() as us:
         await us.house.start()
-        us.agent._batches._pen.under_way = _much  # type: ignore[method-assign]
+        us.agent.batches.limits = Limits(few=0)  # everything waits for company
         await us.agent.consider(world.order(world.claim(seed=1)))
         second = world.order(world.claim(seed=2))
         await us.agent.consider(second)
 
         assert len(us.memory.decided) == 1
         assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
-
-
-async def _much() -> int:
-    return FEW
 
 
 async def test_what_was_decided_and_not_signed_is_judged_anew_after_a_kill(world: World) -> None:
@@ -226,9 +222,9 @@ async def test_an_order_that_settles_while_it_waits_costs_no_gas(world: World, u
 
 
 async def test_what_waited_long_is_asked_of_the_chain_before_it_is_signed(
-    world: World, us: Running, monkeypatch: pytest.MonkeyPatch
+    world: World, us: Running
 ) -> None:
-    monkeypatch.setattr(batches, "MOST", FEW)
+    us.agent.batches.limits = Limits(most=FEW)
     items = many(world, FEW + 1)
     await consider_all(us, items)
     world.clock.advance(days=3)  # behind its deadline
@@ -291,21 +287,16 @@ async def test_a_batch_whose_nonce_another_wallet_took_is_said_under_another(
 
 
 async def test_a_disk_that_is_full_keeps_everything_unsaid_until_there_is_room(
-    world: World, us: Running, monkeypatch: pytest.MonkeyPatch
+    world: World, us: Running
 ) -> None:
     items = many(world, FEW + 2)
     await consider_all(us, items)
-    sent = len(us.wire.sent)
-
-    def full(*_: object) -> None:
-        raise errors.StorageError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(us.book, "jot", full)
-        world.clock.advance(seconds=1)
-        with pytest.raises(errors.StorageError):
-            await us.agent.say()
-        assert len(us.wire.sent) == sent
+    us.book.write({"kind": "of a later version", "padding": "x" * 200_000})  # more than a log has
+    sent, size = len(us.wire.sent), (world.folder / "agent" / FILE_NAME).stat().st_size
+    world.clock.advance(seconds=1)
+    with files_of_at_most(size + 10), pytest.raises(errors.StorageError):
+        await us.agent.say()
+    assert len(us.wire.sent) == sent
     await lingered(world, us)
     await world.ledger.mine()
 

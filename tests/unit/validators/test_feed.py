@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.validators.world import Running, World, line
+from validators.agent.feed import FULL_PAGE
 from validators.agent.source import SourceDown
 
 
@@ -126,3 +127,42 @@ async def test_a_restore_that_is_told_wrongly_is_passed_over(
     await read(us)
 
     assert us.memory.feed == 2**51
+
+
+async def test_what_the_feed_is_about_to_tell_of_is_not_fetched_beside_it_and_never_missed(
+    world: World,
+) -> None:
+    told, untold = world.order(world.claim(seed=1)), world.order(world.claim(seed=2), cost=1)
+    world.service.lines += [*[{}] * (FULL_PAGE - 1), line(told)]
+    async with world.agent() as us:
+        await us.house.start()
+        await us.house.read_feed()
+        for item in (told, untold):
+            await world.propose(item)
+        await us.house._watcher.scan()
+        us.house._save_cursors()
+        await us.house.drain()
+        assert (us.verdict(told), us.verdict(untold)) == (("approve", ""), ("nothing", ""))
+        assert us.memory.block is None  # what was met is not passed over
+        world.clock.advance(seconds=6)
+        await us.house.tend()
+        await us.house.drain()
+        await us.house.tend()
+
+        assert us.verdict(untold) == ("refuse", "COST_DIFFERS")
+        assert us.memory.block is not None
+
+
+async def test_a_feed_that_falls_silent_makes_the_chain_be_believed_at_once(world: World) -> None:
+    told, untold = world.order(world.claim(seed=1)), world.order(world.claim(seed=2), cost=1)
+    world.service.lines += [*[{}] * (FULL_PAGE - 1), line(told)]
+    async with world.agent() as us:
+        await us.house.start()
+        await us.house.read_feed()
+        await world.propose(untold)
+        await us.house._watcher.scan()
+        await us.house.read_feed()
+        await us.house.tend()
+        await us.house.drain()
+
+        assert us.verdict(untold) == ("refuse", "COST_DIFFERS")

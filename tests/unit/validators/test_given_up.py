@@ -5,7 +5,7 @@ import pytest
 from ledger_service.domain.calls import Sent
 from tests.unit.validators.lives import all_approved, consider_all, many, transactions
 from tests.unit.validators.world import Running, World
-from validators.agent import batches
+from validators.agent.batches import Limits
 from validators.rules.policy import Policy
 
 
@@ -17,9 +17,9 @@ def world(world: World) -> World:
 
 @pytest.mark.parametrize("size", [1, 3])
 async def test_what_nodes_never_take_gives_its_nonce_up_and_is_said_again(
-    world: World, us: Running, monkeypatch: pytest.MonkeyPatch, size: int
+    world: World, us: Running, size: int
 ) -> None:
-    monkeypatch.setattr(batches, "FEW", 1 if size == 1 else 0)
+    us.agent.batches.limits = Limits(few=1 if size == 1 else 0)
     items = many(world, size)
     world.ledger.most_gas = 50_000  # less than any call here, more than a transfer
     await consider_all(us, items)
