@@ -25,7 +25,6 @@ import pytest
 
 from ledger_service.domain import errors
 from tests.acceptance.chaos import kills
-from tests.acceptance.chaos.stack import Shape
 from tests.acceptance.chaos.verdict import Verdict
 from tests.peers.postgres import running_postgres
 
@@ -38,7 +37,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=3, help="processes of each part")
     parser.add_argument("--orders", type=int, default=20)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=60.0, help="in which the kills fall")
+    parser.add_argument("--freezes", type=int, default=0, help="SIGSTOP for some seconds")
+    parser.add_argument("--seconds", type=float, default=60.0, help="in which they fall")
     parser.add_argument("--seed", type=int, help="of the first run; the next ones count up")
     parser.add_argument("--record", type=Path, help="a JSON line per run is added to this file")
     return parser.parse_args()
@@ -47,7 +47,7 @@ def parsed() -> argparse.Namespace:
 def one(wanted: argparse.Namespace, seed: int) -> Verdict:
     """Do one run in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="mol-chaos-") as folder, database(wanted.store) as url:
-        shape = Shape(wanted.chain, url, wanted.workers, wanted.orders)
+        shape = kills.shape(wanted.chain, url, wanted.workers, wanted.orders)
         rng = random.Random(seed)  # noqa: S311  repeatable, no secret
         return asyncio.run(
             kills.run(
@@ -55,6 +55,7 @@ def one(wanted: argparse.Namespace, seed: int) -> Verdict:
                 shape,
                 rng,
                 kills=wanted.kills,
+                freezes=wanted.freezes,
                 seconds=wanted.seconds,
                 report=lambda line: said(f"  {line}"),
             )

@@ -1,4 +1,4 @@
-"""kill -9 of a process at random moments, by a seed; a node comes back by `mol network start`."""
+"""kill -9 and SIGSTOP at random moments, by a seed; a killed node comes back by `mol network start`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.acceptance.chaos.load import Load
 from tests.acceptance.chaos.stack import Shape, Stack, running
 from tests.acceptance.chaos.verdict import Verdict, judge
+from validators.network.files import Kind
 
 #: A process is left alone for so long after a kill: it must have a chance to do something wrong.
 REST_SECONDS = 3.0
@@ -20,35 +21,56 @@ NODE_REST_SECONDS = 15.0
 #: The receiver of the webhook is the world outside; it is not what is tried here.
 SPARED = ("webhook",)
 FOLLOW_SECONDS = 240.0
+#: A frozen relay's rows are another's before it wakes: then its own notes must count for nothing.
+LEASE_SECONDS, FREEZE_SECONDS = 5, 8.0
 
 
 class Killer:
-    """Kills `count` times within `seconds`, at moments and of processes that the seed chooses."""
+    """Kills and freezes at moments within a span, and processes, that the seed chooses."""
 
     def __init__(self, stack: Stack, rng: random.Random) -> None:
         self._stack = stack
         self._rng = rng
         self._rests: dict[str, float] = {}
-        self._starting: list[asyncio.Task[None]] = []
+        self._mending: list[asyncio.Task[None]] = []
         self.killed: Counter[str] = Counter()
+        self.frozen: Counter[str] = Counter()
 
-    async def run(self, count: int, seconds: float) -> None:
+    async def run(self, kills: int, freezes: int, seconds: float) -> None:
         started = time.monotonic()
-        for moment in sorted(self._rng.uniform(0, seconds) for _ in range(count)):
+        strikes = [self._kill] * kills + [self._freeze] * freezes
+        self._rng.shuffle(strikes)
+        moments = sorted(self._rng.uniform(0, seconds) for _ in strikes)
+        for moment, strike in zip(moments, strikes, strict=True):
             await asyncio.sleep(max(0.0, started + moment - time.monotonic()))
-            await self._strike()
-        await asyncio.gather(*self._starting)
+            while not (able := self._able()):  # noqa: ASYNC110  a rest ends by itself, with no event
+                await asyncio.sleep(0.1)
+            await strike(self._rng.choice(able))
+        await asyncio.gather(*self._mending)
 
-    async def _strike(self) -> None:
-        while not (able := self._able()):  # noqa: ASYNC110  a rest ends by itself, with no event
-            await asyncio.sleep(0.1)
-        name, now = self._rng.choice(able), time.monotonic()
+    async def _freeze(self, name: str) -> None:
+        self.frozen[name] += 1
+        self._stack.signal(name, signal.SIGSTOP)
+        rest = time.monotonic() + FREEZE_SECONDS + REST_SECONDS
+        self._rests |= dict.fromkeys(self._alike(name), rest)
+        self._mending.append(asyncio.create_task(self._thaw(name)))
+
+    async def _thaw(self, name: str) -> None:
+        await asyncio.sleep(FREEZE_SECONDS)
+        self._stack.signal(name, signal.SIGCONT)
+
+    def _alike(self, name: str) -> list[str]:
+        """Return what rests with it: of nodes one at a time is away, or the chain would halt."""
+        return self._stack.nodes if name in self._stack.nodes else [name]
+
+    async def _kill(self, name: str) -> None:
+        now = time.monotonic()
         self.killed[name] += 1
         self._rests[name] = now + REST_SECONDS
         if name in (nodes := self._stack.nodes):
             await self._stack.kill_node(name)
             self._rests |= dict.fromkeys(nodes, now + NODE_REST_SECONDS)
-            self._starting.append(asyncio.create_task(self._stack.start_nodes()))
+            self._mending.append(asyncio.create_task(self._stack.start_nodes()))
         else:
             self._stack.signal(name, signal.SIGKILL)
 
@@ -58,28 +80,36 @@ class Killer:
         return [n for n in (*names, *self._stack.nodes) if self._rests.get(n, 0) <= now]
 
 
+def shape(kind: Kind, database: str, workers: int, orders: int) -> Shape:
+    """Return many workers of each part, whose leases are shorter than a freeze."""
+    environment = {"MOL_RELAY__LEASE_SECONDS": str(LEASE_SECONDS)}
+    return Shape(kind, database, workers, orders, environment)
+
+
 async def run(
     folder: Path,
-    shape: Shape,
+    wanted: Shape,
     rng: random.Random,
     *,
     kills: int,
+    freezes: int,
     seconds: float,
     report: Callable[[str], None],
 ) -> Verdict:
     """Post evidence and report work while processes are killed; judge what came of it."""
-    async with running(folder, shape) as stack:
+    async with running(folder, wanted) as stack:
         report(f"{len(stack.supervisor.names())} processes and {len(stack.nodes)} node(s) run")
         load, killer = Load(stack), Killer(stack, rng)
         try:
-            killing = asyncio.create_task(killer.run(kills, seconds))
+            killing = asyncio.create_task(killer.run(kills, freezes, seconds))
             posting = asyncio.create_task(load.spread(stack.claims, seconds))
             await asyncio.gather(killing, posting)
-            report(f"killed {dict(killer.killed)}")
+            report(f"killed {dict(killer.killed)}, frozen {dict(killer.frozen)}")
             await load.follow(seconds=FOLLOW_SECONDS)
         finally:
             await load.close()
         stack.supervisor.check()
         verdict = await judge(stack, [piece.evidence for piece in load.pieces])
-        verdict.figures |= {"kills": killer.killed.total(), "accepted": len(load.pieces)}
+        verdict.figures |= {"kills": killer.killed.total(), "freezes": killer.frozen.total()}
+        verdict.figures["accepted"] = len(load.pieces)
         return verdict

@@ -1,4 +1,4 @@
-"""kill -9 of three workers of each part, of agents and of the chain: nothing lost, nothing twice."""
+"""kill -9 and SIGSTOP of three workers of each part, of agents and of the chain: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.chaos import kills
-from tests.acceptance.chaos.stack import Shape
 from tests.acceptance.chaos.verdict import Verdict
 from tests.peers.postgres import PostgresCluster
 
-WORKERS, ORDERS, KILLS, SECONDS = 3, 8, 6, 24.0
+WORKERS, ORDERS, KILLS, FREEZES, SECONDS = 3, 8, 6, 2, 24.0
 
 
 def seed_of_today() -> int:
@@ -26,8 +25,15 @@ async def killed_in(folder: Path, database: str) -> Verdict:
     seed = seed_of_today()
     sys.stdout.write(f"MOL_TEST_SEED={seed}\n")
     rng = random.Random(seed)  # noqa: S311  repeatable, no secret
-    shape = Shape(database=database, workers=WORKERS, orders=ORDERS)
-    return await kills.run(folder, shape, rng, kills=KILLS, seconds=SECONDS, report=print)
+    return await kills.run(
+        folder,
+        kills.shape("embedded", database, WORKERS, ORDERS),
+        rng,
+        kills=KILLS,
+        freezes=FREEZES,
+        seconds=SECONDS,
+        report=print,
+    )
 
 
 def check(verdict: Verdict) -> None:
@@ -35,7 +41,7 @@ def check(verdict: Verdict) -> None:
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == verdict.figures["accepted"] == ORDERS
     assert verdict.figures["deliveries"] == 6 * ORDERS
-    assert verdict.figures["kills"] == KILLS
+    assert (verdict.figures["kills"], verdict.figures["freezes"]) == (KILLS, FREEZES)
 
 
 @pytest.mark.timeout(500)
