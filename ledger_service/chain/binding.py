@@ -82,25 +82,13 @@ def _named(call: calls.Call) -> tuple[str, tuple[Any, ...]]:  # noqa: C901  one 
             return "contest", (content.as_tuple(),)
 
 
-def fact_of(log: Mapping[str, Any]) -> facts.Fact | None:
+def event_of(log: Mapping[str, Any]) -> facts.Event | None:
     """Read a log of the orders contract; None for an event that it does not have."""
     topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
     event = orders_interface().events.get(topics[0]) if topics else None
     if event is None:
         return None
-    values = event.decode(topics, bytes.fromhex(log["data"][2:]))
-    return facts.Fact(place_of(log), _event(event.name, values))
-
-
-def place_of(log: Mapping[str, Any]) -> facts.Place:
-    """Return where a log stands."""
-    return facts.Place(
-        block=int(log["blockNumber"], 16),
-        block_hash=ids.BlockHash(bytes.fromhex(log["blockHash"][2:])),
-        transaction_index=int(log["transactionIndex"], 16),
-        log_index=int(log["logIndex"], 16),
-        transaction=ids.TxHash(bytes.fromhex(log["transactionHash"][2:])),
-    )
+    return _event(event.name, event.decode(topics, bytes.fromhex(log["data"][2:])))
 
 
 def _event(name: str, v: Mapping[str, Any]) -> facts.Event:

@@ -1,24 +1,28 @@
 """Capturing proofs at finality: header, storage proof of the order's word, receipts of its events.
 
 Everything is verified before it is handed out, so what is kept can be checked for ever without a
-node. The receipts trie is rebuilt from the block's receipts (no client serves receipt proofs).
+node. The receipts trie is rebuilt from the block's receipts (no client serves receipt proofs), once
+a block: it also proves that no event was left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import rlp
-from trie.hexary import HexaryTrie
 
 from contracts.load import load
 from ledger_service.chain.rpc import RpcFailed
-from ledger_service.domain import errors, facts, headers, ids, seals, tries
+from ledger_service.domain import errors, facts, ids, seals, tries
 from ledger_service.domain.headers import Header
+from ledger_service.domain.listtrie import ListTrie
 
 Ask = Callable[..., Awaitable[Any]]
+AskMany = Callable[[str, Sequence[Sequence[Any]]], Awaitable[list[Any]]]
 METHOD_NOT_FOUND = -32601
+#: Slots asked for in one request.
+SLOTS_AT_ONCE = 64
 #: How an answer of another shape shows: fields that are missing, of another type, or no hex.
 MALFORMED = (
     KeyError,
@@ -30,46 +34,81 @@ MALFORMED = (
 )
 
 
+class Receipts:
+    """All receipts of a block, as a node told them, in the trie whose root its header has."""
+
+    def __init__(self, header: Header, told: list[dict[str, Any]]) -> None:
+        """Raise BadProof unless they are all that there are, and the same; BadAnswer if they are none."""
+        self.told = told
+        self._root = header.receipts_root
+        try:
+            self._trie = ListTrie([encode_receipt(receipt) for receipt in told])
+        except MALFORMED as exc:
+            raise errors.BadAnswer("Not a block's receipts.", cause=repr(exc)[:120]) from exc
+        if self._trie.root != self._root:
+            raise errors.BadProof("These are not the block's receipts.", found=header.number)
+
+    def prove(self, contract: ids.Address, order: ids.OrderId) -> dict[str, Any]:
+        """Return index -> proof nodes for each receipt with an event of the order, verified."""
+        proven: dict[str, Any] = {}
+        for index, receipt in enumerate(self.told):
+            if any(_concerns(log, contract, order) for log in receipt["logs"]):
+                nodes = self._trie.proof(index)
+                tries.prove_item(self._root, index, nodes)
+                proven[str(index)] = [node.hex() for node in nodes]
+        return proven
+
+
 async def capture(
-    ask: Ask, contract: ids.Address, order: ids.OrderId, block: facts.Block
-) -> facts.CapturedProof:
-    """Take the proofs of an order at a block and verify them. Raise BadProof, BadAnswer, RpcFailed."""
+    ask: Ask,
+    contract: ids.Address,
+    orders: Sequence[ids.OrderId],
+    at: tuple[facts.Block, Header],
+    receipts: Receipts,
+) -> list[facts.CapturedProof]:
+    """Take the proofs of orders at a block and verify them. Raise BadProof, BadAnswer, RpcFailed."""
+    found: list[facts.CapturedProof] = []
     try:
-        return await _capture(ask, contract, order, block)
+        for start in range(0, len(orders), SLOTS_AT_ONCE):
+            some = orders[start : start + SLOTS_AT_ONCE]
+            found += await _capture(ask, contract, some, at, receipts)
     except MALFORMED as exc:
         raise errors.BadAnswer("Not what was asked for.", cause=repr(exc)[:120]) from exc
+    return found
 
 
 async def _capture(
-    ask: Ask, contract: ids.Address, order: ids.OrderId, block: facts.Block
-) -> facts.CapturedProof:
-    fields = await ask("eth_getBlockByNumber", hex(block.number), False)
-    if not isinstance(fields, dict):
-        raise errors.BadAnswer("No such block.", found=block.number)
-    header = headers.from_rpc(fields)
-    check_hash(header, block.hash)
-    slot = tries.mapping_slot(order, load("MaintenanceOrders").storage["word"])
-    proof = await ask(
-        "eth_getProof", ids.checksum(contract), ["0x" + slot.hex()], hex(block.number)
-    )
+    ask: Ask,
+    contract: ids.Address,
+    orders: Sequence[ids.OrderId],
+    at: tuple[facts.Block, Header],
+    receipts: Receipts,
+) -> list[facts.CapturedProof]:
+    block, header = at
+    place = load("MaintenanceOrders").storage["word"]
+    slots = [tries.mapping_slot(order, place) for order in orders]
+    asked = ["0x" + slot.hex() for slot in slots]
+    proof = await ask("eth_getProof", ids.checksum(contract), asked, hex(block.number))
     if not isinstance(proof, dict) or not proof.get("storageProof"):
         # Besu answers null where it does not know the block or keeps no state of it.
         raise errors.BadAnswer("No state of this block.", found=block.number)
-    word = check_storage(header, contract, slot, proof)
-    receipts = await receipts_of(ask, fields)
-    return facts.CapturedProof(
-        order=order,
-        block=block.number,
-        block_hash=block.hash,
-        header={"fields": [field.hex() for field in header.fields]},
-        account_proof={
-            "slot": slot.hex(),
-            "word": f"{word:064x}",
-            "account": [node[2:] for node in proof["accountProof"]],
-            "storage": [node[2:] for node in proof["storageProof"][0]["proof"]],
-        },
-        receipt_proof=prove_receipts(header, receipts, contract, order),
-    )
+    words = check_storage(header, contract, slots, proof)
+    return [
+        facts.CapturedProof(
+            order=order,
+            block=block.number,
+            block_hash=block.hash,
+            header={"fields": [field.hex() for field in header.fields]},
+            account_proof={
+                "slot": slot.hex(),
+                "word": f"{word:064x}",
+                "account": [node[2:] for node in proof["accountProof"]],
+                "storage": [node[2:] for node in told["proof"]],
+            },
+            receipt_proof=receipts.prove(contract, order),
+        )
+        for order, slot, word, told in zip(orders, slots, words, proof["storageProof"], strict=True)
+    ]
 
 
 def check_hash(header: Header, expected: bytes) -> None:
@@ -85,44 +124,34 @@ def check_hash(header: Header, expected: bytes) -> None:
 
 
 def check_storage(
-    header: Header, contract: ids.Address, slot: bytes, proof: Mapping[str, Any]
-) -> int:
-    """Return the proven word of a slot. Raise BadProof."""
+    header: Header, contract: ids.Address, slots: Sequence[bytes], proof: Mapping[str, Any]
+) -> list[int]:
+    """Return the proven word of each slot. Raise BadProof."""
     account = tries.prove_account(header.state_root, contract, _nodes(proof["accountProof"]))
     if account is None:
         raise errors.BadProof("There is no such contract in this state.")
-    return tries.prove_slot(account.storage_root, slot, _nodes(proof["storageProof"][0]["proof"]))
+    return [
+        tries.prove_slot(account.storage_root, slot, _nodes(told["proof"]))
+        for slot, told in zip(slots, proof["storageProof"], strict=True)
+    ]
 
 
-async def receipts_of(ask: Ask, block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a block's receipts in order; one by one where a client has no call for all."""
+async def receipts_of(
+    ask: Ask, ask_many: AskMany, block: facts.Block, transactions: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return a block's receipts in order; one by one where a client has no call for all.
+
+    Raise BadAnswer where there are none.
+    """
     try:
-        answer = await ask("eth_getBlockReceipts", block["number"])
-        if answer is not None:
-            return list(answer)
+        answer = await ask("eth_getBlockReceipts", "0x" + block.hash.hex())
     except RpcFailed as exc:
         if exc.error.code != METHOD_NOT_FOUND:
-            raise
-    return [await ask("eth_getTransactionReceipt", item) for item in block["transactions"]]
-
-
-def prove_receipts(
-    header: Header, receipts: list[dict[str, Any]], contract: ids.Address, order: ids.OrderId
-) -> dict[str, Any]:
-    """Return index -> proof nodes for each receipt with an event of the order, verified."""
-    trie = HexaryTrie({})
-    encoded = [encode_receipt(receipt) for receipt in receipts]
-    for index, item in enumerate(encoded):
-        trie[rlp.encode(index)] = item
-    if trie.root_hash != header.receipts_root:
-        raise errors.BadProof("These are not the block's receipts.")
-    proven: dict[str, Any] = {}
-    for index, receipt in enumerate(receipts):
-        if any(_concerns(log, contract, order) for log in receipt["logs"]):
-            nodes = [rlp.encode(node) for node in trie.get_proof(rlp.encode(index))]  # type: ignore[no-untyped-call]  # trie has no types here
-            tries.prove_item(header.receipts_root, index, nodes)
-            proven[str(index)] = [node.hex() for node in nodes]
-    return proven
+            raise errors.BadAnswer("No receipts.", found=str(exc)[:120]) from exc
+        answer = await ask_many("eth_getTransactionReceipt", [(it,) for it in transactions])
+    if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
+        raise errors.BadAnswer("No receipts of this block.", found=block.number)
+    return answer
 
 
 def encode_receipt(receipt: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.order import OrdersDomain
+from ledger_service.domain.sealers import EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class ChainSettings:
     """Nodes and rules of a network, as `mol network` writes them in network.json.
 
     `fees`: fields of a transaction in wei, by their JSON-RPC names. `period`: seconds between
-    blocks, 0 for on demand. `timeout`: seconds until a node that is silent is passed over.
-    `names`: of the nodes, in the order of `rpc`; `sealing`: which of them are validators;
-    `validators`: how many the network has, listed here or not.
+    blocks, 0 for on demand. `timeout`: seconds until a node that is silent is passed over. `names`: of the nodes, in the order of `rpc`; `sealing`: which of them are validators;
+    `validators`: how many the network has, listed here or not. `epoch`: after how many blocks the network forgets open votes on who seals. `check_seals`: False where
+    those who seal are not chosen by votes in headers.
     """
 
     kind: str
@@ -73,6 +74,8 @@ class ChainSettings:
     names: tuple[str, ...] = ()
     sealing: tuple[bool, ...] = ()
     validators: int = 0
+    epoch: int = EPOCH
+    check_seals: bool = True
 
     @classmethod
     def load(cls, path: Path, *, node: str = "") -> ChainSettings:
@@ -93,6 +96,8 @@ class ChainSettings:
                 names=tuple(item["name"] for item in nodes),
                 sealing=tuple(bool(item["validator"]) for item in nodes),
                 validators=len(fields["validators"]),
+                epoch=int(fields.get("epoch", EPOCH)),
+                check_seals=bool(fields.get("checkSeals", True)),
             )
         except (KeyError, TypeError, ValueError, IndexError) as exc:
             raise errors.ConfigError("Not a network file.", file=path, cause=repr(exc)) from exc

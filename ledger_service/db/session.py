@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from ledger_service import ports
 from ledger_service.db.chain import SqlChain
 from ledger_service.db.circuits import SqlCircuits
+from ledger_service.db.disputes import SqlDisputes
 from ledger_service.db.evidence import SqlEvidence
 from ledger_service.db.orders import SqlOrders
 from ledger_service.db.outbox import SqlOutbox
@@ -44,6 +45,7 @@ class SqlTransaction:
         self.chain: ports.ChainRows = SqlChain(connection)
         self.outbox: OutboxRows = SqlOutbox(connection)
         self.circuits: CircuitRows = SqlCircuits(connection)
+        self.disputes: ports.DisputeRows = SqlDisputes(connection)
         self.tokens: ports.TokenRows = SqlTokens(connection)
 
 

@@ -244,6 +244,19 @@ outbox = Table(
     Index("ix_outbox_settled", "whole", "settled_at"),
 )
 
+dispute = Table(
+    "dispute",
+    metadata,
+    Column("number", BigInteger, nullable=False),
+    Column("ours", LargeBinary(32), nullable=False),
+    Column("theirs", LargeBinary(32), nullable=False),
+    Column("node", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    Column("noted_at", Moment, nullable=False),
+    Column("accepted", LargeBinary(32)),
+    PrimaryKeyConstraint("number", "ours", "theirs"),
+)
+
 circuit = Table(
     "circuit",
     metadata,

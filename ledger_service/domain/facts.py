@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ledger_service.domain import errors, ids
@@ -18,6 +19,29 @@ class Block:
     hash: ids.BlockHash
     parent: ids.BlockHash
     time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Two final blocks at one height, and the nodes that have them (addresses)."""
+
+    ours: Block
+    node: str
+    theirs: Block
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A rival that was found, and the block that an operator accepted, if one did."""
+
+    number: int
+    ours: ids.BlockHash
+    theirs: ids.BlockHash
+    node: str
+    other: str
+    noted_at: datetime
+    accepted: ids.BlockHash | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,16 @@ class Header:
         return self.fields[5]
 
     @property
+    def bloom(self) -> bytes:
+        """Return the bloom filter of addresses and topics of all events in the block."""
+        return self.fields[6]
+
+    @property
+    def time(self) -> int:
+        """Return when it was made, in Unix seconds."""
+        return int.from_bytes(self.fields[11])
+
+    @property
     def miner(self) -> bytes:
         """Return the miner field: proposer under QBFT, candidate of a vote under Clique."""
         return self.fields[2]

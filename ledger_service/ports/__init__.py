@@ -21,6 +21,7 @@ from ledger_service.domain.facts import (
     OrderWord,
     Organisation,
     Proposed,
+    Rival,
     Version,
 )
 from ledger_service.domain.lifecycle import Stage, Status
@@ -33,6 +34,7 @@ from ledger_service.domain.records import (
     Order,
     Result,
 )
+from ledger_service.ports.disputes import DisputeRows
 from ledger_service.ports.outbox import CircuitRows, OutboxRows
 from ledger_service.ports.outgoing import OutgoingRows
 from ledger_service.ports.tokens import TokenRows
@@ -42,6 +44,7 @@ __all__ = [
     "CircuitRows",
     "Clock",
     "Destination",
+    "DisputeRows",
     "EvidenceRows",
     "Ledger",
     "Locations",
@@ -247,6 +250,7 @@ class Transaction(Protocol):
     outbox: OutboxRows
     circuits: CircuitRows
     tokens: TokenRows
+    disputes: DisputeRows
 
 
 class Store(Protocol):
@@ -264,6 +268,7 @@ class Ledger(Protocol):
 
     orders: OrdersDomain
     finality_depth: int
+    rewritable: bool  #: False where a final block is never taken back, whatever a node says
 
     async def head(self) -> Block:
         """Return the newest block. Raise NodeUnreachable."""
@@ -272,7 +277,19 @@ class Ledger(Protocol):
         """Return the block at a height of the canonical chain."""
 
     async def facts(self, block: Block) -> Sequence[Fact]:
-        """Return the orders contract's events in exactly this block, in order."""
+        """Return the orders contract's events in exactly this block, in order: all of them."""
+
+    async def final_blocks(self, after: Block | None, start: int, most: int) -> Sequence[Block]:
+        """Return final blocks above one, or from `start`: each the child of the one before it.
+
+        The first may be the child of another block than `after`: then the chain was rewritten.
+        """
+
+    async def rival(self, block: Block) -> Rival | None:
+        """Return another node's final block at this height, if one has another there."""
+
+    def agree(self, number: int, block: ids.BlockHash) -> None:
+        """Ask no node any more that has another block than this at its height."""
 
     def heads(self) -> AsyncIterator[Block]:
         """Yield new heads as they come (subscription, else polling); never ends, may repeat."""
@@ -335,8 +352,10 @@ class Ledger(Protocol):
     async def device_live(self, asset: ids.AssetId, device: ids.DeviceId) -> bool:
         """Say whether the device key is registered for the asset and not revoked."""
 
-    async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
-        """Take and verify the proofs of an order at a block; None where no node keeps the state.
+    async def captures(
+        self, orders: Sequence[ids.OrderId], block: Block
+    ) -> Sequence[CapturedProof | None]:
+        """Take and verify the proofs of orders at a block; None where no node keeps the state.
 
         Raise NodeUnreachable if none answers: then it is not known whether one keeps it.
         """

@@ -10,15 +10,18 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
+from ledger_service.domain.chain_errors import NodesDisagree
 from ledger_service.domain.facts import (
     Approved,
     Block,
     CancellationVoted,
     CapturedProof,
+    Dispute,
     Fact,
     Moved,
     Proposed,
     Refused,
+    Rival,
     Skipped,
 )
 from ledger_service.domain.lifecycle import SETTLED, Stage, Status
@@ -29,6 +32,7 @@ from ledger_service.services.send import BATCH, purpose
 from ledger_service.services.wakes import Wakes
 
 CATCH_UP = 50
+READ_AT_ONCE = 10
 
 log = structlog.get_logger()
 
@@ -71,24 +75,45 @@ class Follow:
     async def step(self) -> bool:
         """Take in what is final, at most 50 blocks; say whether there may be more.
 
-        Raise ChainError, StorageError; CursorMoved if another process follows as well.
+        Raise ChainError, StorageError; CursorMoved if another process follows as well; NodesDisagree
+        from when two nodes have different final blocks until an operator says which is right.
         """
         async with self._store.reading() as rows:
-            cursor = await rows.chain.cursor()
-        head = await self._ledger.head()
-        final = head.number - self._ledger.finality_depth
-        number = self._start if cursor is None else cursor.number + 1
-        end = min(final, number + CATCH_UP - 1)
-        while number <= end:
-            block = await self._ledger.block(number)
-            if block is None:  # the node went back meanwhile
-                return False
-            if cursor is not None and block.parent != cursor.hash:
-                await self._rewind(cursor)
-                return True
-            await self._take(await self._read(block), cursor)
-            cursor, number = block, number + 1
-        return end < final
+            cursor, dispute = await rows.chain.cursor(), await rows.disputes.last()
+        _refuse_if_open(dispute)
+        if dispute is not None and dispute.accepted is not None:
+            self._ledger.agree(dispute.number, dispute.accepted)
+        blocks = await self._ledger.final_blocks(cursor, self._start, CATCH_UP)
+        if not blocks:
+            return False
+        if cursor is not None and blocks[0].parent != cursor.hash:
+            await self._rewrite(cursor, dispute)
+            return True
+        # What is below the last one is the same wherever the last one is.
+        taken, rival = await asyncio.gather(
+            self._read_all(blocks[:READ_AT_ONCE]), self._ledger.rival(blocks[-1])
+        )
+        await self._check(rival)
+        for at, block in enumerate(blocks):
+            if at and at % READ_AT_ONCE == 0:
+                taken = await self._read_all(blocks[at : at + READ_AT_ONCE])
+            await self._take(taken[at % READ_AT_ONCE], cursor)
+            cursor = block
+        return len(blocks) == CATCH_UP
+
+    async def check(self) -> None:
+        """Raise NodesDisagree while an operator has to say which of two blocks is right."""
+        async with self._store.reading() as rows:
+            _refuse_if_open(await rows.disputes.last())
+
+    async def accept(self, block: ids.BlockHash) -> Dispute:
+        """Take an operator's word for which block is right; following goes on. Raise NotFound."""
+        async with self._store.transaction() as rows:
+            settled = await rows.disputes.settle(block)
+        if settled is None:
+            raise errors.NotFound("No open dispute has this block.", found=block.hex())
+        log.warning("an operator accepted a block", block=settled.number, hash=block.hex())
+        return settled
 
     async def replay(self, rows: ports.Transaction, order: ids.OrderId) -> None:
         """Let what the chain said of an order before it had its row have its effects now.
@@ -107,6 +132,9 @@ class Follow:
         final = (await self._ledger.head()).number - self._ledger.finality_depth
         return max(0, final - (cursor.number if cursor else self._start - 1))
 
+    async def _read_all(self, blocks: Sequence[Block]) -> Sequence[Taken]:
+        return await asyncio.gather(*map(self._read, blocks))
+
     async def _read(self, block: Block) -> Taken:
         facts = await self._ledger.facts(block)
         settled = {
@@ -114,7 +142,7 @@ class Follow:
             for fact in facts
             if isinstance(fact.event, Moved) and fact.event.status in SETTLED | {Status.EMERGENCY}
         }
-        proofs = await asyncio.gather(*(self._ledger.capture(order, block) for order in settled))
+        proofs = await self._ledger.captures(sorted(settled), block) if settled else []
         if None in proofs:
             log.warning("no node keeps the state of this block; no proof", block=block.number)
         return Taken(block, facts, [proof for proof in proofs if proof is not None])
@@ -204,6 +232,40 @@ class Follow:
             await _enqueue(rows, deliveries.delivery(name, payload, self._clock.now()), fact)
         return len(wanted)
 
+    async def _rewrite(self, cursor: Block, dispute: Dispute | None) -> None:
+        """Go back, unless a node still has what was final, or the kind of network takes nothing back."""
+        there = await self._ledger.block(cursor.number)
+        if there is None or there.hash == cursor.hash:
+            raise errors.BadAnswer("Two answers that do not fit.", found=cursor.number)
+        await self._check(await self._ledger.rival(there))
+        if not self._ledger.rewritable and not await self._is_told_otherwise(dispute):
+            await self._check(Rival(cursor, "taken in before", there, "the node in use"))
+        await self._rewind(cursor)
+
+    async def _is_told_otherwise(self, dispute: Dispute | None) -> bool:
+        """Say whether an operator accepted another block than the one that was taken in."""
+        if dispute is None or dispute.accepted is None:
+            return False
+        async with self._store.reading() as rows:
+            ours = await rows.chain.block(dispute.number)
+        return ours is not None and ours.hash != dispute.accepted
+
+    async def _check(self, rival: Rival | None) -> None:
+        """Stop if there are two final blocks at one height; so that it stays so, write it down."""
+        if rival is None:
+            return
+        dispute = Dispute(
+            number=rival.ours.number,
+            ours=rival.ours.hash,
+            theirs=rival.theirs.hash,
+            node=rival.node,
+            other=rival.other,
+            noted_at=self._clock.now(),
+        )
+        async with self._store.transaction() as rows:
+            await rows.disputes.add(dispute)
+        _refuse_if_open(dispute)
+
     async def _rewind(self, cursor: Block) -> None:
         """Go back to the last block that the chain still has, and say the orders' states anew."""
         common = await self._common(cursor)
@@ -239,6 +301,14 @@ class Follow:
                 return ours
             number -= 1
         raise errors.ReorgTooDeep("No common block since the deployment.", found=cursor.number)
+
+
+def _refuse_if_open(dispute: Dispute | None) -> None:
+    if dispute is not None and dispute.accepted is None:
+        raise NodesDisagree(
+            block=dispute.number,
+            **{dispute.node: dispute.ours.hex(), dispute.other: dispute.theirs.hex()},
+        )
 
 
 async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:

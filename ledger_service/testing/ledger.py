@@ -24,6 +24,7 @@ from ledger_service.domain.facts import (
 from ledger_service.domain.order import OrdersDomain
 from ledger_service.testing.clock import FakeClock
 from ledger_service.testing.consortium import Registry, Terms
+from ledger_service.testing.disputes import Neighbours
 from ledger_service.testing.many import Many
 from ledger_service.testing.orderbook import NOTHING, Book, Turn
 from ledger_service.testing.signer import (
@@ -51,7 +52,7 @@ class _Mined:
     receipts: dict[ids.TxHash, Receipt] = field(default_factory=dict)
 
 
-class MemoryLedger(Many):
+class MemoryLedger(Neighbours, Many):
     """The Ledger port, and the whole chain behind it.
 
     Nothing is mined until `mine()`; with `automine` each send makes its block. Faults to order:
@@ -67,6 +68,7 @@ class MemoryLedger(Many):
         automine: bool = False,
         clock: ports.Clock | None = None,
     ) -> None:
+        super().__init__()
         self.finality_depth = finality_depth
         self.automine = automine
         self.registry = Registry()

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Receipt, Sent
+from ledger_service.domain.facts import Block, CapturedProof
 
 
 class Many(ABC):
     """The part of the Ledger port that asks the same many times."""
+
+    finality_depth: int
 
     @abstractmethod
     async def simulate(self, call: Call, sender: ids.Address) -> None:
@@ -23,6 +26,37 @@ class Many(ABC):
     @abstractmethod
     async def receipt(self, transaction: ids.TxHash) -> Receipt | None:
         """Return one receipt."""
+
+    @abstractmethod
+    async def head(self) -> Block:
+        """Return the newest block."""
+
+    @abstractmethod
+    async def block(self, number: int) -> Block | None:
+        """Return the block at a height."""
+
+    @abstractmethod
+    async def capture(self, order: ids.OrderId, block: Block) -> CapturedProof | None:
+        """Return the proof of one order."""
+
+    async def final_blocks(self, after: Block | None, start: int, most: int) -> list[Block]:
+        """Return final blocks that are linked."""
+        number = start if after is None else after.number + 1
+        last = min((await self.head()).number - self.finality_depth, number + most - 1)
+        found: list[Block] = []
+        while number <= last:
+            block = await self.block(number)
+            if block is None or (found and block.parent != found[-1].hash):
+                break  # it was rewritten meanwhile
+            found.append(block)
+            number += 1
+        return found
+
+    async def captures(
+        self, orders: Sequence[ids.OrderId], block: Block
+    ) -> list[CapturedProof | None]:
+        """Return the proof of each."""
+        return [await self.capture(order, block) for order in orders]
 
     async def simulate_many(
         self, tried: Sequence[Call], sender: ids.Address

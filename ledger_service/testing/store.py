@@ -22,6 +22,7 @@ from ledger_service.domain.records import (
     Token,
 )
 from ledger_service.ports.outbox import CircuitRows, OutboxRows
+from ledger_service.testing.disputes import Disputes, MemoryDisputes
 from ledger_service.testing.outbox import MemoryCircuits, MemoryOutbox, OutboxState
 from ledger_service.testing.outgoing import MemoryOutgoing, OutgoingState
 
@@ -43,6 +44,7 @@ class State:
     proofs: dict[tuple[ids.OrderId, int], CapturedProof] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     outbox: OutboxState = field(default_factory=OutboxState)
+    disputes: Disputes = field(default_factory=dict)
 
     def copy(self) -> State:
         """Return a snapshot."""
@@ -99,6 +101,7 @@ class MemoryTransaction:
         self.chain: ports.ChainRows = MemoryChain(state)
         self.outbox: OutboxRows = MemoryOutbox(state.outbox)
         self.circuits: CircuitRows = MemoryCircuits(state.outbox.circuits)
+        self.disputes: ports.DisputeRows = MemoryDisputes(state.disputes)
         self.tokens: ports.TokenRows = MemoryTokens(state)
 
 

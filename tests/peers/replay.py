@@ -29,6 +29,8 @@ PARTS = ("orders", "errors", "consensus", "fork")
 END = (len(PARTS), 0)
 
 Moment = tuple[int, int]
+#: A quantity, and no hash.
+SHORT = 20
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Replay:
                 return self._proof(*parameters)
             case "eth_getLogs" if "blockHash" in parameters[0]:
                 return self._logs(parameters[0])
+            case "eth_getBlockReceipts" if len(parameters[0]) > SHORT:
+                return self._receipts(parameters[0])
         return self._missing_method(method)
 
     def _newest(self, node: int) -> dict[str, Any]:
@@ -234,6 +238,23 @@ class Replay:
         address = wanted["address"].lower()
         return {"result": [log for log in logs if log["address"].lower() == address]}
 
+    def _receipts(self, block: str) -> dict[str, Any] | None:
+        """Return a block's receipts from where they were asked for by its number, or one by one."""
+        told = [each for blocks in self.recording.blocks.values() for _, _, each in blocks]
+        fields = next((each for each in told if each["hash"] == block), None)
+        if fields is None or (missing := self._missing_method("eth_getBlockReceipts")):
+            return missing if fields else None
+        key = key_of("eth_getBlockReceipts", [fields["number"]])
+        whole = self._latest(self.recording.by_key.get((None, key), []))
+        if whole and whole.get("result"):
+            return whole
+        singly = {
+            int(line.response["result"]["transactionIndex"], 16): line.response["result"]
+            for line in self.recording.asked("eth_getTransactionReceipt")
+            if (line.response.get("result") or {}).get("blockHash") == block
+        }
+        return {"result": [singly[index] for index in sorted(singly)]} if singly else None
+
     def _missing_method(self, method: str) -> dict[str, Any] | None:
         """Return the error of a method that this program does not have."""
         for line in self.recording.asked(method):
@@ -244,9 +265,15 @@ class Replay:
 
 async def _http(request: web.Request) -> web.Response:
     replay: Replay = request.app[REPLAY]
-    asked = await request.json()
-    answer = replay.answer(int(request.match_info["node"]), asked["method"], asked["params"])
-    return web.json_response({"jsonrpc": "2.0", "id": asked["id"], **answer})
+    node, asked = int(request.match_info["node"]), await request.json()
+    if isinstance(asked, list):
+        return web.json_response([_answered(replay, node, each) for each in asked])
+    return web.json_response(_answered(replay, node, asked))
+
+
+def _answered(replay: Replay, node: int, asked: dict[str, Any]) -> dict[str, Any]:
+    answer = replay.answer(node, asked["method"], asked["params"])
+    return {"jsonrpc": "2.0", "id": asked["id"], **answer}
 
 
 async def _websocket(request: web.Request) -> web.WebSocketResponse:

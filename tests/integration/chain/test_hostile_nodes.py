@@ -7,86 +7,19 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 from aiohttp import web
-from eth_abi.abi import encode
 
 from ledger_service.chain import rpc
-from ledger_service.chain.binding import orders_interface
-from ledger_service.chain.client import ChainLedger
-from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.chain.settings import ChainSettings
 from ledger_service.domain import calls, errors, ids
 from ledger_service.domain.calls import Sent
-from ledger_service.domain.facts import Block, Moved
 from tests.conformance import rows as make
-
-CHAIN_ID = 1337
-GENESIS = b"\x07" * 32
-CONTRACT = ids.Address(b"\x0c" * 20)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def block_fields(number: int, name: bytes = b"\x08" * 32) -> dict[str, Any]:
-    return {
-        "number": hex(number),
-        "hash": "0x" + (GENESIS if number == 0 else name).hex(),
-        "parentHash": "0x" + bytes(32).hex(),
-        "timestamp": "0x1",
-    }
-
-
-class Liar:
-    """A node of our chain that answers rightly, but for what `says` has."""
-
-    def __init__(self, **says: Any) -> None:
-        self.says = says
-        self.chain_id = CHAIN_ID
-        self.asked: list[str] = []
-
-    async def serve(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        self.asked.append(asked["method"])
-        return web.json_response(
-            {"jsonrpc": "2.0", "id": asked["id"], "result": self.answer(asked)}
-        )
-
-    def answer(self, asked: dict[str, Any]) -> Any:
-        method = asked["method"]
-        if method in self.says:
-            return self.says[method]
-        match method:
-            case "eth_chainId":
-                return hex(self.chain_id)
-            case "eth_getBlockByNumber":
-                height = asked["params"][0]
-                return block_fields(9 if height == "latest" else int(height, 16))
-        return "0x1"
-
-
-@asynccontextmanager
-async def serving(*handlers: Handler, patience: float = 10.0) -> AsyncIterator[ChainLedger]:
-    """Serve each handler as a node; yield a client of them, in this order."""
-    app = web.Application()
-    for number, handler in enumerate(handlers):
-        app.router.add_route("*", f"/{number}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    urls = [f"http://127.0.0.1:{port}/{number}" for number in range(len(handlers))]
-    fees = (("gasPrice", 0),)
-    settings = ChainSettings("qbft", CHAIN_ID, tuple(urls), (), 0, 0.1, fees, patience)
-    deployment = Deployment(CHAIN_ID, GENESIS, ids.Address(bytes(20)), CONTRACT, 1)
-    ledger = ChainLedger(settings, deployment)
-    try:
-        yield ledger
-    finally:
-        await ledger.close()
-        await runner.cleanup()
+from tests.integration.chain.liars import BLOCK, CHAIN_ID, Handler, Liar, serving
 
 
 def body(text: str | bytes, *, status: int = 200) -> Handler:
@@ -150,7 +83,7 @@ WRONG: list[Any] = [None, [], {}, "0xzz", "text", 7, {"hash": 1}, [[]], ["0x"], 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 async def test_a_result_of_another_shape_has_a_name(wrong: Any) -> None:
     """Each question either gets a value of its type, or raises a ChainError: never anything else."""
-    block = Block(9, ids.BlockHash(b"\x08" * 32), ids.BlockHash(bytes(32)), 1)
+    block = BLOCK
     order = ids.OrderId(bytes(32))
     names = ("eth_call", "eth_getLogs", "eth_getTransactionCount", "eth_getTransactionReceipt")
     says = dict.fromkeys((*names, "eth_getProof", "eth_getBlockReceipts"), wrong)
@@ -168,47 +101,6 @@ async def test_a_result_of_another_shape_has_a_name(wrong: Any) -> None:
         for question in questions:
             with contextlib.suppress(errors.ChainError):
                 await question()
-
-
-async def test_logs_of_another_block_or_of_no_known_shape_are_refused() -> None:
-    block = Block(9, ids.BlockHash(b"\x08" * 32), ids.BlockHash(bytes(32)), 1)
-    right = moved_log(block)
-    wrong: list[Any] = [
-        [{**right, "blockHash": "0x" + "09" * 32}],
-        [{**right, "data": "0x00"}],
-        [{**right, "logIndex": None}],
-        [{k: right[k] for k in right if k != "transactionHash"}],
-        [{}],
-        ["text"],
-        "0x",
-        {"topics": []},
-    ]
-    for logs in wrong:
-        async with serving(Liar(eth_getLogs=logs).serve) as ledger:
-            with pytest.raises(errors.ChainError):
-                await ledger.facts(block)
-    async with serving(Liar(eth_getLogs=[right, {**right, "removed": True}]).serve) as ledger:
-        (fact,) = await ledger.facts(block)
-        assert isinstance(fact.event, Moved)
-
-
-def moved_log(block: Block) -> dict[str, Any]:
-    """Return a log of the orders contract: some order moved to Proposed."""
-    events = orders_interface().events.values()
-    moved = next(event for event in events if event.name == "Moved")
-    values = {"bytes32": bytes(32), "uint8": 1, "address": "0x" + "00" * 20}
-    indexed = [encode([kind], [values[kind]]) for _, kind, index in moved.fields if index]
-    plain = [kind for _, kind, index in moved.fields if not index]
-    return {
-        "topics": ["0x" + topic.hex() for topic in (moved.topic, *indexed)],
-        "data": "0x" + encode(plain, [values[kind] for kind in plain]).hex(),
-        "blockNumber": hex(block.number),
-        "blockHash": "0x" + block.hash.hex(),
-        "transactionIndex": "0x0",
-        "transactionHash": "0x" + bytes(32).hex(),
-        "logIndex": "0x0",
-        "removed": False,
-    }
 
 
 async def test_an_answer_without_an_end_is_read_no_further() -> None:
@@ -280,7 +172,7 @@ async def test_a_node_that_comes_back_with_another_chain_is_found_out() -> None:
 
 
 async def test_no_proof_is_told_from_no_answer() -> None:
-    block = Block(9, ids.BlockHash(b"\x08" * 32), ids.BlockHash(bytes(32)), 1)
+    block = BLOCK
     async with serving(body(b"{}", status=503), body(b"{}", status=503)) as ledger:
         with pytest.raises(errors.NodeUnreachable):
             await ledger.capture(ids.OrderId(bytes(32)), block)
@@ -312,7 +204,7 @@ async def test_heads_go_on_whatever_a_subscription_says(frame: Any) -> None:
     async with serving(Liar().serve, lie) as ledger:
         url = ledger.settings.rpc[1].replace("http", "ws")
         ledger.settings = ChainSettings(
-            "qbft", CHAIN_ID, ledger.settings.rpc[:1], (url,), 0, 0.1, ()
+            "embedded", CHAIN_ID, ledger.settings.rpc[:1], (url,), 0, 0.1, ()
         )
         async with asyncio.timeout(20), aclosing(ledger.heads()) as heads:  # type: ignore[type-var]  # a generator behind the port
             assert (await anext(heads)).number == 9

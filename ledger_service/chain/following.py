@@ -1,0 +1,131 @@
+"""Final blocks for whoever follows, and what other nodes have to say against them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import partial
+
+from ledger_service.chain.asking import BLOCK, FAULTS, Asking
+from ledger_service.chain.reading import Seen, linked, seen
+from ledger_service.chain.rpc import RpcFailed
+from ledger_service.chain.sealing import Sealing
+from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.domain import errors, sealers
+from ledger_service.domain.facts import Block, Rival
+
+#: So long a node has to object to a block. One that is slower has no say in it.
+OBJECTION_SECONDS = 2.0
+
+
+class Following(Asking, ABC):
+    """The half of the Ledger port that takes the chain in."""
+
+    finality_depth: int
+
+    def __init__(self, settings: ChainSettings, deployment: Deployment) -> None:
+        super().__init__(settings, deployment)
+        self.finality_depth = settings.finality_depth
+        #: Under QBFT a block has the word of two thirds, and is never taken back.
+        self.rewritable = settings.kind != sealers.QBFT
+        self._sealing = Sealing(settings, deployment.genesis)
+
+    async def final_blocks(self, after: Block | None, start: int, most: int) -> Sequence[Block]:
+        """Return final blocks above one, or from `start`: each the child of the one before it.
+
+        The first may be the child of another block than `after`: then the chain was rewritten.
+        Hashes, links and seals are checked; a node that fails is left for another one.
+        Raise as `ask`.
+        """
+        self.look_around()
+        # Block 0 is known by its name, has no seals and holds nothing.
+        first = max(start, 1) if after is None else after.number + 1
+        found: Sequence[Block] = await self.ask_first(
+            lambda index: self._final_blocks(index, first, most)
+        )
+        return found
+
+    async def _final_blocks(self, index: int, first: int, most: int) -> Sequence[Block]:
+        # One request where there is one new block: the newest, and the next one whatever it is.
+        newest, told = await self.read(index, BLOCK, [("latest", False), (hex(first), False)])
+        head = seen(_answer(newest)).block.number
+        self.nodes.saw(index, head)
+        last = min(head - self.finality_depth, first + most - 1)
+        if first > last:
+            return []
+        blocks = [seen(_answer(told), first), *await self._fetch(index, first + 1, last)]
+        linked(blocks)
+        parent = blocks[0].block.parent
+        above = await self._sealing.above(first - 1, parent, partial(self._fetch, index))
+        final: list[Block] = []
+        for block in blocks:
+            above = self._sealing.check(above, block)
+            if block.block.number + self._sealing.depth(above) > head:
+                break
+            self.finality_depth = self._sealing.depth(above)
+            self.keep(block)
+            final.append(block.block)
+        return final
+
+    @abstractmethod
+    def keep(self, block: Seen) -> Seen:
+        """Keep a header that was checked, for who asks what is in the block."""
+
+    async def rival(self, block: Block) -> Rival | None:
+        """Return another node's final block at this height, if one has another there.
+
+        A node that is away, slow, behind or not believed has no say.
+        """
+        others = [
+            index
+            for index in range(len(self.settings.rpc))
+            if index != self.nodes.used and not self.nodes.is_paused(index)
+        ]
+        found = await asyncio.gather(*(self._rival(index, block) for index in others))
+        return next((rival for rival in found if rival is not None), None)
+
+    async def _rival(self, index: int, block: Block) -> Rival | None:
+        try:
+            async with asyncio.timeout(OBJECTION_SECONDS):
+                return await self._objection(index, block)
+        except FAULTS as exc:
+            self.nodes.complain(index, exc)
+        except (RpcFailed, TimeoutError):
+            pass
+        return None
+
+    async def _objection(self, index: int, block: Block) -> Rival | None:
+        newest, told = await self.read(
+            index, BLOCK, [("latest", False), (hex(block.number), False)]
+        )
+        head = seen(_answer(newest)).block.number
+        self.nodes.saw(index, head)
+        depth = self.finality_depth
+        if not told or head - depth < block.number:
+            return None
+        other = seen(_answer(told), block.number)
+        if other.block.hash == block.hash:
+            return None
+        # It counts only if it is final there, by seals that are right: one node alone cannot make that up.
+        blocks = [other, *await self._fetch(index, block.number + 1, block.number + depth)]
+        linked(blocks)
+        fetch = partial(self._fetch, index)
+        above = await self._sealing.above(block.number - 1, other.block.parent, fetch)
+        for item in blocks:
+            above = self._sealing.check(above, item)
+        used = self.settings.rpc[self.nodes.used]
+        return Rival(block, used, other.block, self.settings.rpc[index])
+
+    async def _fetch(self, index: int, first: int, last: int) -> list[Seen]:
+        asked = [(hex(number), False) for number in range(first, last + 1)]
+        if not asked:
+            return []
+        told = await self.read(index, BLOCK, asked)
+        return [seen(_answer(it), first + at) for at, it in enumerate(told)]
+
+
+def _answer(told: object) -> object:
+    if isinstance(told, RpcFailed):
+        raise errors.BadAnswer("No block where there must be one.", found=str(told)[:120])
+    return told
