@@ -58,9 +58,11 @@ class ChainSettings:
     """Nodes and rules of a network, as `mol network` writes them in network.json.
 
     `fees`: fields of a transaction in wei, by their JSON-RPC names. `period`: seconds between
-    blocks, 0 for on demand. `timeout`: seconds until a node that is silent is passed over. `names`: of the nodes, in the order of `rpc`; `sealing`: which of them are validators;
-    `validators`: how many the network has, listed here or not. `epoch`: after how many blocks the network forgets open votes on who seals. `check_seals`: False where
-    those who seal are not chosen by votes in headers.
+    blocks, 0 for on demand. `timeout`: seconds until a node that is silent is passed over.
+    `names`: of the nodes, in the order of `rpc`; `sealing`: which of them are validators;
+    `validators`: how many the network has, listed here or not. `epoch`: after how many blocks the
+    network forgets open votes on who seals. `check_seals`: False where those who seal are not
+    chosen by votes in headers.
     """
 
     kind: str
