@@ -85,6 +85,8 @@ async def _examine(settings: config.Settings) -> list[Finding]:
         findings += await _registered(settings, ledger, chain, key)
         async with existing_store(settings) as store:
             findings += await _database(store, ledger, chain)
+            if key.ok:
+                findings.append(await _lost(store, settings))
     except errors.StorageError as exc:
         findings.append(Finding("database", ok=False, text=str(exc), todo="start the database"))
     except errors.ConfigError as exc:
@@ -178,6 +180,23 @@ async def _database(store: SqlStore, ledger: ChainLedger, chain: Finding) -> lis
         return [*findings, Finding("watcher", ok=False, text=in_words(exc))]
     lag = head.number - ledger.finality_depth - (cursor.number if cursor else 0)
     return [*findings, _watcher(lag), *waiting_orders]
+
+
+async def _lost(store: ports.Store, settings: config.Settings) -> Finding:
+    """Say which orders of ours are on chain and not here, as after a restore from an older copy."""
+    builder = settings.builder
+    signer = load_keystore(settings.path(builder.keystore), settings.path(builder.password_file))
+    async with store.reading() as rows:
+        strays = await rows.chain.strays(signer.address, None)
+    if not strays:
+        return Finding("own orders", ok=True, text="all that are on chain are here")
+    evidence = strays[0].content.evidence.hex()
+    return Finding(
+        "own orders",
+        ok=False,
+        text=f"{len(strays)} on chain are lost here, the first of evidence {evidence}",
+        todo="post the evidence again (`mol evidence send FILE`): it brings its order back",
+    )
 
 
 def _watcher(lag: int) -> Finding:
