@@ -37,7 +37,10 @@ DEPLOYMENT = {
 NETWORK = {
     "kind": "embedded",
     "chainId": 1337,
-    "nodes": [{"name": "n", "rpc": "http://127.0.0.1:9", "ws": "ws://127.0.0.1:9"}],
+    "nodes": [
+        {"name": "n", "validator": True, "rpc": "http://127.0.0.1:9", "ws": "ws://127.0.0.1:9"}
+    ],
+    "validators": ["0x" + "00" * 20],
     "finality": {"depth": 0},
     "blockPeriod": 0,
     "feePolicy": {"type": 0, "gasPrice": 0},
