@@ -21,6 +21,7 @@ THERE = {
     "gas": "tests.bench.gas",
     "latency": "tests.bench.latency",
     "api": "tests.bench.api",
+    "agent": "tests.bench.agent",
     "throughput": "tests.bench.throughput",
 }
 LATER = {
@@ -39,6 +40,8 @@ app = App(
     gas       gas per order on a real node, against a Safe and a Governor doing the same
     latency   POST to Validated on four real nodes, against one plain transaction
     api       accepted evidence per second, against a bare route on the same server
+    agent     orders one organisation's agent checks and approves per second, and the CPU of each,
+              against the bare runs of the detector
     throughput
               orders validated per second, against the flood ceiling of the network and a plain
               loop; transactions submitted with each commit fsynced; cost by what is stored
@@ -69,12 +72,12 @@ def main(
     Parameters
     ----------
     only:
-        Name of the bench: hash, gas, latency, api, throughput. Default: all of them.
+        Name of the bench: hash, gas, latency, api, agent, throughput. Default: all of them.
     chain:
         clique: real geth nodes, built once through the Go module proxy. qbft: real Besu nodes,
         from `besu` on PATH or MOL_BESU. embedded: one process that is no network.
     orders:
-        latency: orders posted one by one, each with a plain transaction beside it.
+        latency: orders posted one by one, each with a plain transaction beside it. agent: the backlog.
     mib:
         hash: size of the file and of the large upload, in MiB.
     repeats:

@@ -196,6 +196,7 @@ class House:
         self._remind()
         self._save_cursors()
         await self._outcomes.reconcile()
+        await self._outcomes.fill_gap()
         await self._agent.say()
         await self._accounts.refuse_unaccounted()
         for entry in tuple(self._book.memory.work.values()):

@@ -24,7 +24,7 @@ from validators.agent.pen import REFUSALS, Pen
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
 
-LOST_AFTER = timedelta(seconds=30)
+LOST_AFTER = LOOK_AFTER = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=1)
 MOST_VOIDS = 3  #: for one purpose and order; then a person must see what the nodes have against it
 CAME_TO_NOTHING = MAY_TRY_AGAIN | {Status.CONTESTED}
@@ -44,6 +44,8 @@ class Outcomes:
         self._clock = clock
         self._pace = pace
         self._seen: dict[ids.TxHash, int] = {}  # the block that a receipt named, until it is final
+        self._gap_looked: datetime | None = None
+        self._gap: tuple[frozenset[int], datetime] | None = None
 
     async def reconcile(self, *, at_start: bool = False) -> None:
         """Compare what was signed with the chain; send again what is missing. Raise ChainError."""
@@ -54,6 +56,30 @@ class Outcomes:
         final = head.number - self._ledger.finality_depth
         for signed in unmined:
             await self._settle(signed, mined, final, at_start=at_start)
+
+    async def fill_gap(self) -> None:
+        """Send again what was final and is not there any more: a chain that went back, for good.
+
+        A node that only catches up has it again by itself, so half a minute passes first. The bytes are
+        those of the journal, and so each says what it said, or is skipped.
+        """
+        now = self._clock.now()
+        if self._gap_looked is not None and now < self._gap_looked + LOOK_AFTER:
+            return
+        self._gap_looked = now
+        memory, key = self._book.memory, self._pen.address
+        known = {it.nonce for it in memory.unmined.values() if it.signer == key}
+        missing = frozenset(range(await self._pen.mined(), memory.next_nonce(key))) - known
+        if not missing:
+            self._gap = None
+            return
+        nonces, since = self._gap or (missing, now)
+        self._gap = (missing, since if missing & nonces else now)
+        if now - self._gap[1] < LOST_AFTER:
+            return
+        log.error("the chain went back", key=ids.checksum(key), missing=len(missing))
+        for raw in await asyncio.to_thread(self._book.signed, key, missing):
+            await self._pen.send_old(raw)
 
     async def _settle(
         self, signed: SignedVerdict, mined: int, final: int, *, at_start: bool

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from ledger_service.domain import errors
+from ledger_service.domain import errors, ids
 from validators.journal import file
 from validators.journal.memory import Memory
 
@@ -18,6 +18,7 @@ class Book:
 
     def __init__(self, folder: Path, fsync: Callable[[int], None] = os.fsync) -> None:
         """Open. Raise InUse, BrokenLog. `fsync` makes a descriptor durable."""
+        self._folder = folder
         self._journal = file.Journal(folder, fsync)
         self.memory = Memory(file.read(folder))
         self._syncing = asyncio.Lock()
@@ -34,6 +35,16 @@ class Book:
         where others see it waits for `sync` first.
         """
         self._note(entries, durable=False)
+
+    def signed(self, signer: ids.Address, nonces: Collection[int]) -> list[bytes]:
+        """Return the last bytes that a key signed for each of these nonces, by nonce; the file is read."""
+        found: dict[int, bytes] = {}
+        for line in file.read(self._folder):
+            for entry in line.get("entries", [line]):
+                ours = entry.get("kind") == "signed" and entry["signer"] == signer.hex()
+                if ours and entry["nonce"] in nonces:
+                    found[entry["nonce"]] = bytes.fromhex(entry["raw"])
+        return [found[nonce] for nonce in sorted(found)]
 
     async def sync(self) -> None:
         """Make durable all that was jotted; who asks at the same time shares one fsync. Raise StorageError."""

@@ -98,3 +98,44 @@ async def test_a_transaction_counts_if_it_is_mined_although_its_nonce_was_given_
     assert await all_approved(world, [item])
     assert (us.memory.unmined, us.memory.failures) == ({}, [])
     assert await world.ledger.nonce(us.pen.address) == 1
+
+
+async def test_a_chain_that_went_back_behind_what_was_final_is_told_the_same_again(
+    world: World, us: Running
+) -> None:
+    *items, last = many(world, 4)
+    for item in items:
+        await us.agent.consider(item)
+        await world.ledger.mine()
+    await us.house.tend()
+    assert us.memory.unmined == {}
+    world.ledger.fork(3, forget=True)  # restored from an older copy
+    await us.agent.consider(last)
+    for _ in range(3):
+        world.clock.advance(seconds=31)
+        await us.house.tend()
+        await world.ledger.mine()
+    await us.house.tend()
+
+    assert await all_approved(world, [*items, last])
+    assert len(set(us.wire.sent)) == 4  # the same bytes
+    assert us.memory.unmined == {}
+
+
+async def test_a_node_that_is_behind_and_catches_up_is_told_nothing_twice(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    await us.agent.consider(item)
+    await world.ledger.mine()
+    await us.house.tend()
+    sent = len(us.wire.sent)
+    world.ledger.fork(1)
+    world.clock.advance(seconds=31)
+    await us.house.tend()
+    await world.ledger.mine()  # it is there again
+    world.clock.advance(seconds=31)
+    await us.house.tend()
+
+    assert len(us.wire.sent) == sent
+    assert await all_approved(world, [item])
