@@ -14,6 +14,7 @@ from ledger_service.api.parts import Parts, parts_of
 from ledger_service.api.schemas import bytes_of
 from ledger_service.domain import errors
 from ledger_service.ports import Transaction
+from ledger_service.services import dispute
 from ledger_service.services.send import STUCK_AFTER
 
 router = APIRouter(tags=["health"])
@@ -30,9 +31,12 @@ async def live() -> dict[str, str]:
 async def ready(parts: WithParts) -> dict[str, Any]:
     """Say that database and chain are reachable; 503 with the reason otherwise.
 
+    Nodes that contradict each other about a final block are a reason, until an operator decides.
+
     `nodes` says which nodes are down, how many validators the chain needs to make blocks, and how
     many it is short of. It is ready all the same: what it takes in meanwhile is anchored later.
     """
+    await dispute.check(parts.store)
     try:
         figures = await parts.ready()
     except errors.NodeUnreachable as exc:
@@ -63,6 +67,7 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
         for (destination, state), count in (await rows.outbox.counts()).items():
             outbox.labels(destination, state).set(count)
         await _destinations(registry, rows, parts.clock.now())
+        await _nodes(registry, rows, parts)
     up = Gauge("mol_chain_up", "1 if a node of the chain answers", registry=registry)
     try:
         lag.set((await parts.ready())["lag"])
@@ -70,6 +75,20 @@ async def metrics(parts: WithParts, credentials: Credentials) -> Response:
     except errors.ChainError:
         lag.set(math.nan)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _nodes(registry: CollectorRegistry, rows: Transaction, parts: Parts) -> None:
+    """Measure each node as this process knows it."""
+    last = await rows.disputes.last()
+    disagree = Gauge("mol_nodes_disagree", "1: an operator must decide", registry=registry)
+    disagree.set(last is not None and last.accepted is None)
+    used = Gauge("mol_node_used", "1: it is asked first", ["node"], registry=registry)
+    head = Gauge("mol_node_head", "Its newest block", ["node"], registry=registry)
+    shunned = Gauge("mol_node_left_alone", "1: away, behind, or lied", ["node"], registry=registry)
+    for view in parts.views():
+        used.labels(view.name).set(view.used)
+        head.labels(view.name).set(math.nan if view.head is None else view.head)
+        shunned.labels(view.name).set(bool(view.why))
 
 
 async def _destinations(registry: CollectorRegistry, rows: Transaction, now: datetime) -> None:

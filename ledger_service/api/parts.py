@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
 
 from ledger_service import ports
+from ledger_service.chain.nodes import NodeView
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.fetch import Fetch
@@ -21,7 +22,7 @@ class Parts:
     """The verbs and ports behind the API.
 
     `ready` raises LedgerError where something is missing; `nodes` says which nodes answer
-    and how many the chain needs.
+    and how many the chain needs; `views` how this process knows each of them.
     """
 
     store: ports.Store
@@ -34,6 +35,7 @@ class Parts:
     wakes: Wakes
     ready: Callable[[], Awaitable[dict[str, int]]]
     nodes: Callable[[], Awaitable[dict[str, object]]]
+    views: Callable[[], Sequence[NodeView]]
     base_url: str
     public_datasets: bool = True
     public_metrics: bool = True

@@ -7,8 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
-from ledger_service.chain.nodes import Nodes, NodeView
+from ledger_service.chain.nodes import Nodes
 from ledger_service.chain.reading import Seen, place_of, seen
 from ledger_service.chain.rpc import Node, RpcFailed, quantity
 from ledger_service.chain.settings import ChainSettings, Deployment
@@ -30,7 +31,9 @@ class Asking:
     def __init__(self, settings: ChainSettings, deployment: Deployment) -> None:
         self.settings = settings
         self.deployment = deployment
-        self.nodes = Nodes(settings.rpc, settings.period)
+        # By an address a password may be known.
+        named = settings.names or [urlsplit(url).netloc.rpartition("@")[2] for url in settings.rpc]
+        self.nodes = Nodes(named, settings.period)
         self._clients = [Node(url, timeout=settings.timeout) for url in settings.rpc]
         self._ours: set[int] = set()
         self._agreed: tuple[int, ids.BlockHash] | None = None
@@ -42,10 +45,6 @@ class Asking:
         if self._agreed != (number, block):
             self._agreed = (number, block)
             self._ours.clear()
-
-    def views(self) -> list[NodeView]:
-        """Return each node as it is known: which is used, its head, what stands against it."""
-        return self.nodes.views()
 
     async def ask(self, method: str, *parameters: Any) -> Any:
         """Ask our own node, the first; another one while it is away, behind or not believed.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from ledger_service.chain.asking import BLOCK, FAULTS, Asking
+from ledger_service.chain.nodes import NodeView
 from ledger_service.chain.reading import Seen, linked, seen
 from ledger_service.chain.rpc import RpcFailed
 from ledger_service.chain.sealing import Sealing
@@ -17,6 +19,15 @@ from ledger_service.domain.facts import Block, Rival
 
 #: So long a node has to object to a block. One that is slower has no say in it.
 OBJECTION_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What nodes have at one height, final at all of them: hash -> names."""
+
+    number: int
+    blocks: dict[str, list[str]]
+    views: tuple[NodeView, ...]
 
 
 class Following(Asking, ABC):
@@ -114,8 +125,27 @@ class Following(Asking, ABC):
         above = await self._sealing.above(block.number - 1, other.block.parent, fetch)
         for item in blocks:
             above = self._sealing.check(above, item)
-        used = self.settings.rpc[self.nodes.used]
-        return Rival(block, used, other.block, self.settings.rpc[index])
+        names = [it.name for it in self.nodes.standings]
+        return Rival(block, names[self.nodes.used], other.block, names[index])
+
+    async def compare(self) -> Comparison:
+        """Ask every node for its head and for the highest block that is final at all that answer."""
+        await self.look_at_all()
+        answering = [
+            index
+            for index, view in enumerate(self.nodes.views())
+            if view.head is not None and not self.nodes.is_paused(index)
+        ]
+        heads = [self.nodes.standings[index].head or 0 for index in answering]
+        number = max(0, min(heads, default=0) - self.finality_depth)
+        asked = (self.tell(index, BLOCK, [(hex(number), False)]) for index in answering)
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        blocks: dict[str, list[str]] = {}
+        for index, answer in zip(answering, told, strict=True):
+            block = None if isinstance(answer, BaseException) else _hash_of(answer[0])
+            if block:
+                blocks.setdefault(block, []).append(self.nodes.standings[index].name)
+        return Comparison(number, blocks, tuple(self.nodes.views()))
 
     async def _fetch(self, index: int, first: int, last: int) -> list[Seen]:
         asked = [(hex(number), False) for number in range(first, last + 1)]
@@ -123,6 +153,13 @@ class Following(Asking, ABC):
             return []
         told = await self.read(index, BLOCK, asked)
         return [seen(_answer(it), first + at) for at, it in enumerate(told)]
+
+
+def _hash_of(answer: object) -> str:
+    try:
+        return seen(answer).block.hash.hex()
+    except errors.ChainError:
+        return ""
 
 
 def _answer(told: object) -> object:

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 class Standing:
     """What is known of a node. `head` None: it has not told of one. Times are of the monotonic clock."""
 
-    url: str
+    name: str
     head: int | None = None
     heard: float = 0.0
     failures: int = 0
@@ -39,7 +39,7 @@ class Standing:
 class NodeView:
     """A node as people are told of it. `why`: what stands against using it, if anything does."""
 
-    url: str
+    name: str
     used: bool
     head: int | None
     why: str
@@ -49,10 +49,10 @@ class Nodes:
     """The nodes of the list in the order to ask them."""
 
     def __init__(
-        self, urls: Sequence[str], period: float, clock: Callable[[], float] = time.monotonic
+        self, names: Sequence[str], period: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
-        self.standings = [Standing(url) for url in urls]
+        self.standings = [Standing(name) for name in names]
         self.used = 0
         self._behind = max(BEHIND_BLOCKS, round(BEHIND_SECONDS / period) if period else 0)
 
@@ -93,7 +93,7 @@ class Nodes:
             it.failures, it.why, it.lied = 0, "", False
         if index != self.used:
             log.warning(
-                "another node is asked", node=it.url, instead_of=self.standings[self.used].url
+                "another node is asked", node=it.name, instead_of=self.standings[self.used].name
             )
             self.used = index
 
@@ -104,7 +104,7 @@ class Nodes:
         it.lied = not isinstance(why, errors.NodeUnreachable)
         it.until, it.why = self._clock() + self._pause(it.failures), str(why)
         if it.lied:
-            log.error("a node is not believed", node=it.url, code=why.code, why=it.why)
+            log.error("a node is not believed", node=it.name, code=why.code, why=it.why)
 
     def views(self) -> list[NodeView]:
         """Return what is known of each."""
@@ -114,7 +114,7 @@ class Nodes:
         why = it.why if self.is_paused(index) else ""
         if not why and self.is_behind(index):
             why = "behind the others"
-        return NodeView(it.url, used=index == self.used, head=it.head, why=why)
+        return NodeView(it.name, used=index == self.used, head=it.head, why=why)
 
     @staticmethod
     def _pause(failures: int) -> float:

@@ -26,6 +26,7 @@ from ledger_service.commands.findings import (
     not_examined,
 )
 from ledger_service.commands.given import existing_store
+from ledger_service.commands.node_view import look_at_disputes, look_at_heads
 from ledger_service.commands.outbox_view import outbox_finding, standing
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json
@@ -81,7 +82,7 @@ async def _examine(settings: config.Settings) -> list[Finding]:
     try:
         advice = "start the nodes, or correct network.json"
         chain = await look("chain", advice, lambda: _chain(ledger))
-        findings += [chain, await _nodes(ledger)]
+        findings += [chain, await _nodes(ledger), await look_at_heads(ledger)]
         findings += await _registered(settings, ledger, chain, key)
         async with existing_store(settings) as store:
             findings += await _database(store, ledger, chain)
@@ -169,6 +170,8 @@ async def _database(store: SqlStore, ledger: ChainLedger, chain: Finding) -> lis
         cursor, outbox = await rows.chain.cursor(), await standing(rows, now)
         waiting = await rows.evidence.waiting()
     findings = [Finding("database", ok=True, text=f"{waiting} waiting at {now:%H:%M:%S}")]
+    if (disputed := await look_at_disputes(store)) is not None:
+        findings.append(disputed)
     findings.append(await look_at_sending(store, now))
     findings.append(outbox_finding(outbox))
     if not chain.ok:

@@ -9,6 +9,10 @@ import uvloop
 from cyclopts import App, Parameter
 
 from ledger_service import settings as config
+from ledger_service.commands.given import existing_store
+from ledger_service.domain import ids
+from ledger_service.domain.facts import Dispute
+from ledger_service.services import dispute
 from ledger_service.wiring import running
 
 Config = Annotated[
@@ -52,7 +56,8 @@ follow = App(
     name="follow",
     help="""Run the watcher alone: final blocks in, deliveries out.
 
-    Example: `mol follow --config plant/mol.toml`
+    Example: `mol follow --config plant/mol.toml`. Where nodes have two final blocks at one height it
+    stops; `mol doctor` shows both, and `mol follow accept HASH` says which of them is right.
     """,
 )
 
@@ -79,6 +84,18 @@ def run_anchor(config_file: Config = None) -> None:
 def run_follow(config_file: Config = None) -> None:
     """Run the watcher."""
     run(config_file, ("follow",))
+
+
+@follow.command
+def accept(block: str, config_file: Config = None) -> None:
+    """Say which of two final blocks is right, by its hash; nodes with another one are asked no more."""
+
+    async def settle() -> Dispute:
+        async with existing_store(config.load(config_file)) as store:
+            return await dispute.accept(store, ids.BlockHash(ids.parse32(block)))
+
+    settled = uvloop.run(settle())
+    print(f"block {settled.number}: {block} is accepted; following goes on")
 
 
 def run(config_file: Path | None, parts: tuple[str, ...]) -> None:

@@ -10,7 +10,6 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.chain_errors import NodesDisagree
 from ledger_service.domain.facts import (
     Approved,
     Block,
@@ -28,6 +27,7 @@ from ledger_service.domain.lifecycle import SETTLED, Stage, Status
 from ledger_service.domain.records import Delivery, Hop, Order, TxState
 from ledger_service.domain.result import Reason
 from ledger_service.services import deliveries
+from ledger_service.services.dispute import refuse_if_open, stop_for
 from ledger_service.services.send import BATCH, purpose
 from ledger_service.services.wakes import Wakes
 
@@ -80,7 +80,7 @@ class Follow:
         """
         async with self._store.reading() as rows:
             cursor, dispute = await rows.chain.cursor(), await rows.disputes.last()
-        _refuse_if_open(dispute)
+        refuse_if_open(dispute)
         if dispute is not None and dispute.accepted is not None:
             self._ledger.agree(dispute.number, dispute.accepted)
         blocks = await self._ledger.final_blocks(cursor, self._start, CATCH_UP)
@@ -100,20 +100,6 @@ class Follow:
             await self._take(taken[at % READ_AT_ONCE], cursor)
             cursor = block
         return len(blocks) == CATCH_UP
-
-    async def check(self) -> None:
-        """Raise NodesDisagree while an operator has to say which of two blocks is right."""
-        async with self._store.reading() as rows:
-            _refuse_if_open(await rows.disputes.last())
-
-    async def accept(self, block: ids.BlockHash) -> Dispute:
-        """Take an operator's word for which block is right; following goes on. Raise NotFound."""
-        async with self._store.transaction() as rows:
-            settled = await rows.disputes.settle(block)
-        if settled is None:
-            raise errors.NotFound("No open dispute has this block.", found=block.hex())
-        log.warning("an operator accepted a block", block=settled.number, hash=block.hex())
-        return settled
 
     async def replay(self, rows: ports.Transaction, order: ids.OrderId) -> None:
         """Let what the chain said of an order before it had its row have its effects now.
@@ -251,20 +237,7 @@ class Follow:
         return ours is not None and ours.hash != dispute.accepted
 
     async def _check(self, rival: Rival | None) -> None:
-        """Stop if there are two final blocks at one height; so that it stays so, write it down."""
-        if rival is None:
-            return
-        dispute = Dispute(
-            number=rival.ours.number,
-            ours=rival.ours.hash,
-            theirs=rival.theirs.hash,
-            node=rival.node,
-            other=rival.other,
-            noted_at=self._clock.now(),
-        )
-        async with self._store.transaction() as rows:
-            await rows.disputes.add(dispute)
-        _refuse_if_open(dispute)
+        await stop_for(rival, self._store, self._clock)
 
     async def _rewind(self, cursor: Block) -> None:
         """Go back to the last block that the chain still has, and say the orders' states anew."""
@@ -301,14 +274,6 @@ class Follow:
                 return ours
             number -= 1
         raise errors.ReorgTooDeep("No common block since the deployment.", found=cursor.number)
-
-
-def _refuse_if_open(dispute: Dispute | None) -> None:
-    if dispute is not None and dispute.accepted is None:
-        raise NodesDisagree(
-            block=dispute.number,
-            **{dispute.node: dispute.ours.hex(), dispute.other: dispute.theirs.hex()},
-        )
 
 
 async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:

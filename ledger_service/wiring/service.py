@@ -234,6 +234,7 @@ def _parts(
         wakes=shared.wakes,
         ready=ready,
         nodes=nodes,
+        views=shared.ledger.nodes.views,
         base_url=shared.settings.base_url,
         public_datasets=shared.settings.api.public_datasets,
         public_metrics=shared.settings.api.public_metrics,

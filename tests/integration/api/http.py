@@ -16,6 +16,7 @@ from ledger_service.api.app import create_app
 from ledger_service.api.auth import make_token
 from ledger_service.api.parts import Parts
 from ledger_service.chain.muster import Muster
+from ledger_service.chain.nodes import NodeView
 from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.domain.records import Role
@@ -157,6 +158,7 @@ def parts_of(site: Site, *, public: bool = True) -> Parts:
         wakes=site.wakes,
         ready=ready,
         nodes=nodes,
+        views=lambda: [NodeView("node-1", used=True, head=7, why="behind the others")],
         base_url=BASE,
         public_datasets=public,
         public_metrics=public,

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from ledger_service.domain import errors
+from dataclasses import replace
+
+import pytest
+
+from ledger_service.domain import errors, ids
+from ledger_service.domain.chain_errors import NodesDisagree
+from ledger_service.services.dispute import accept
 from tests.integration.api.http import Api
 from tests.unit.services.gateway import Packed
 
@@ -26,6 +32,39 @@ async def test_without_a_chain_it_is_live_but_not_ready_and_still_measured(api: 
     assert "Retry-After" in ready.headers
     assert "mol_chain_up 0.0" in metrics
     assert "mol_follow_lag_blocks NaN" in metrics
+
+
+async def test_while_nodes_contradict_each_other_it_is_not_ready_and_says_about_what(
+    api: Api,
+) -> None:
+    ledger = api.world.ledger
+    block = await ledger.mine()
+    other = replace(block, hash=ids.BlockHash(b"\x66" * 32))
+    ledger.rivals[block.number] = other
+    with pytest.raises(NodesDisagree):
+        await api.site.follow.step()
+    ledger.rivals.clear()  # the other node is silent: the disagreement stays
+
+    ready = await api.get("/health/ready", None)
+    metrics = (await api.get("/metrics", None)).text
+
+    assert (ready.status_code, ready.json()["code"]) == (503, "CH09")
+    assert f"block {block.number}" in ready.json()["detail"]
+    assert "66" * 32 in ready.json()["detail"]
+    assert "mol_nodes_disagree 1.0" in metrics
+    assert "mol_chain_up 1.0" in metrics
+
+    await accept(api.world.store, block.hash)
+    assert (await api.get("/health/ready", None)).status_code == 200
+    assert "mol_nodes_disagree 0.0" in (await api.get("/metrics", None)).text
+
+
+async def test_which_node_is_asked_and_where_it_stands_is_measured(api: Api) -> None:
+    metrics = (await api.get("/metrics", None)).text
+
+    assert 'mol_node_used{node="node-1"} 1.0' in metrics
+    assert 'mol_node_head{node="node-1"} 7.0' in metrics
+    assert 'mol_node_left_alone{node="node-1"} 1.0' in metrics
 
 
 async def test_what_no_node_takes_is_counted(api: Api) -> None:

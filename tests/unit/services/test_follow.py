@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -342,3 +343,37 @@ async def test_of_two_that_follow_the_slower_one_is_told_before_it_writes_anythi
 
     assert store.asked[-1] == ["advance"]
     assert (await site.track.evidence(packed.id)).state == "Proposed"
+
+
+@pytest.mark.parametrize("start", [0, 1, 7, 60, 119, 120, 121, 130])
+async def test_from_any_start_every_block_is_taken_in_and_each_is_the_child_of_the_one_before(
+    start: int,
+) -> None:
+    site = Site(World())
+    site.follow._start = start
+    await site.world.ledger.mine_many(120)
+
+    await site.take_in()
+    assert await cursor(site) == (120 if start <= 120 else -1)
+    await site.world.ledger.mine_many(10)
+    await Site(site.world).take_in() if start <= 120 else await site.take_in()
+
+    async with site.world.store.reading() as rows:
+        taken = [await rows.chain.block(number) for number in range(131)]
+    blocks = [block for block in taken if block is not None]
+    assert [block.number for block in blocks] == list(range(start, 131))
+    assert all(above.parent == below.hash for below, above in pairwise(blocks))
+
+
+async def test_where_the_depth_grows_fewer_blocks_are_final_at_once(site: Site) -> None:
+    await site.world.ledger.mine_many(5)
+    await site.take_in()
+    site.world.ledger.finality_depth = 3
+    await site.world.ledger.mine_many(3)
+    await site.take_in()
+    assert await cursor(site) == 5
+    assert await site.follow.lag() == 0
+
+    await site.world.ledger.mine()
+    await site.take_in()
+    assert await cursor(site) == 6
