@@ -68,8 +68,8 @@ check: setup-dev ## format, lint, types, floors, budgets, docs and artifacts fre
 bench: setup-dev ## benchmarks: ONLY=name, CHAIN=clique|qbft|embedded
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(filter-out file,$(origin CHAIN)),--chain $(CHAIN))
 
-simulate: setup-dev ## the deterministic simulator (a later capability)
-	@echo "The deterministic simulator is a later capability: not there yet." >&2; exit 2
+simulate: setup-dev ## the deterministic simulator: N=seeds, SEED=one, ARGS="--json FILE"
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(N),100) --processes 2) $(ARGS)
 
 # ---- housekeeping
 fix: setup-dev ## format and mend what can be mended

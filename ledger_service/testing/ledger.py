@@ -235,6 +235,8 @@ class MemoryLedger(Neighbours, Many):
         """Return how many transactions of this key are mined, up to a block."""
         self._check_up()
         at = len(self._chain) - 1 if block is None else max(block, 0)
+        if at >= len(self._chain):
+            raise errors.BadAnswer("The node has no such block.", found=block)
         return self._chain[at].nonces.get(address, 0)
 
     async def block_gas(self) -> int:

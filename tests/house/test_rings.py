@@ -7,7 +7,7 @@ import re
 
 from tests.house.tree import ROOT, place, read, tracked
 
-RINGS = ("unit", "contracts", "conformance", "integration", "acceptance", "house")
+RINGS = ("unit", "contracts", "conformance", "integration", "simulation", "acceptance", "house")
 #: What a unit test has no use for: processes, servers, nodes, databases.
 OUTSIDE = ("subprocess", "socket", "uvicorn", "aiosmtpd", "web3", "sqlalchemy", "docker")
 PATCHING = ("unittest", "pytest_mock", "mock")

@@ -65,7 +65,13 @@ class Undecided:
         if not told:
             self._write_open(order, content, entry)
         elif memory.told() < MOST_TOLD:
-            self._book.write({**entry, "told": format_time(self._clock.now())})
+            self._write_told(order, {**entry, "told": format_time(self._clock.now())})
+
+    def _write_told(self, order: ids.OrderId, entry: dict[str, Any]) -> None:
+        try:
+            self._book.write(entry)
+        except errors.StorageError as exc:  # whoever comes next must not miss that it was proposed
+            log.warning("not remembered, the chain will tell", order=order.hex(), why=str(exc))
 
     def too_late(self, order: ids.OrderId, deadline: int, why: str) -> None:
         """Say once that an order will have no verdict in time. `deadline` in Unix seconds."""

@@ -42,6 +42,7 @@ class Journal:
         self.lost = False
         self.lines, self.durable = 0, 0  # since it was opened
         self._mend()
+        os.fsync(self._file.fileno())  # a process before us may have been killed before it did
         _sync_folder(folder)
 
     def write(self, entry: dict[str, Any], *, durable: bool = True) -> None:

@@ -1,0 +1,273 @@
+"""The organisations' agents: the real verbs over faulting ports; journal, bytes and desk in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ledger_service.domain import dataset, errors, ids
+from ledger_service.domain.dataset import Entry
+from ledger_service.testing.signer import MemorySigner
+from tests.simulation.evidence import SimModels
+from tests.simulation.loop import Dead, Process
+from tests.simulation.ports import LedgerPort, SimClock, SourcePort
+from validators.agent.accounts import Accounts
+from validators.agent.agent import Agent
+from validators.agent.check import Checker
+from validators.agent.desk import Decision, Desk
+from validators.agent.house import House
+from validators.agent.kept import Kept
+from validators.agent.outcomes import Outcomes
+from validators.agent.pace import Pace
+from validators.agent.pen import Pen
+from validators.agent.registry import Registry
+from validators.agent.work import Work
+from validators.journal.book import Book
+from validators.journal.memory import Memory
+from validators.rules.policy import Policy
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@dataclass
+class Home:
+    """What outlives an agent's process: its folder."""
+
+    number: int
+    policy: Policy
+    journal: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[str, bytes] = field(default_factory=dict)
+    desk: dict[ids.OrderId, Decision] = field(default_factory=dict)
+    durable: int = 0  #: lines of the journal that survive a loss of power
+    signed: set[str] = field(default_factory=set)
+
+    def settle(self) -> None:
+        """Make all lines durable."""
+        for line in self.journal[self.durable :]:
+            for entry in line.get("entries", [line]):
+                if entry["kind"] == "signed":
+                    self.signed.add(entry["raw"])
+        self.durable = len(self.journal)
+
+    def lose_power(self) -> None:
+        """Drop what is not durable."""
+        del self.journal[self.durable :]
+
+
+class MemoryJournal:
+    """The journal's file in memory. Lines that no sync covered go when the machine loses its power."""
+
+    def __init__(self, world: World, process: Process, home: Home) -> None:
+        self._world = world
+        self._process = process
+        self._home = home
+        self.lost = False
+        self.lines = self.durable = 0
+        home.settle()  # as opening it does
+
+    def write(self, entry: dict[str, Any], *, durable: bool = True) -> None:
+        """Append. Raise StorageError: then nothing of it is there."""
+        self._demand()
+        if self._world.faults.hit("journal full"):
+            raise errors.StorageError("simulated: the journal cannot be written")
+        self._home.journal.append(copy.deepcopy(entry))
+        self.lines += 1
+        if durable:
+            self._settle()
+
+    def sync(self) -> None:
+        """Make durable what was appended so far. Raise StorageError."""
+        self._demand()
+        if self._world.faults.hit("journal full"):
+            self.lost = self.lines > self.durable
+            raise errors.StorageError("simulated: the journal cannot be made durable")
+        self._settle()
+
+    def _demand(self) -> None:
+        if not self._process.alive:
+            raise Dead
+        if self.lost:
+            raise errors.StorageError("The journal lost lines; start the agent again.")
+
+    def _settle(self) -> None:
+        self.durable = self.lines
+        self._home.settle()
+
+
+class MemoryBook(Book):
+    """The real book over a journal in memory."""
+
+    def __init__(self, journal: MemoryJournal, home: Home) -> None:  # no file is opened
+        self._journal = journal  # type: ignore[assignment]  # of its shape
+        self._syncing = asyncio.Lock()
+        self._lost = asyncio.Event()
+        self.memory = Memory(copy.deepcopy(home.journal))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class MemoryKept(Kept):
+    """The agent's own copies in memory, hashed while they come in."""
+
+    def __init__(self, process: Process, home: Home) -> None:  # there is no folder
+        self._process = process
+        self._whole = home.kept
+        self._fresh: dict[str, bytes] = {}
+        self._users = {}
+        self._owned: dict[ids.OrderId, set[str]] = {}
+
+    def use(self, entry: Entry, order: ids.OrderId) -> None:
+        """Note that an order needs a file."""
+        self._users.setdefault(_name(entry), set()).add(order)
+        self._owned.setdefault(order, set()).add(_name(entry))
+
+    def has(self, entry: Entry) -> bool:
+        """Say whether it is here."""
+        return _name(entry) in self._whole or _name(entry) in self._fresh
+
+    async def keep(self, *orders: ids.OrderId) -> None:
+        """Keep for ever."""
+        await asyncio.sleep(0)
+        self._check()
+        for order in orders:
+            for name in self._owned.pop(order, ()):
+                if name in self._fresh:
+                    self._whole[name] = self._fresh.pop(name)
+                self._users.pop(name, None)
+
+    def let_go(self, order: ids.OrderId) -> None:
+        """Drop what is fresh."""
+        self._check()
+        for name in self._owned.pop(order, ()):
+            users = self._users.get(name, set())
+            users.discard(order)
+            if not users:
+                self._users.pop(name, None)
+                self._fresh.pop(name, None)
+
+    async def take(self, entry: Entry, chunks: AsyncGenerator[bytes, None]) -> None:
+        """Take a file in. Raise DigestMismatch."""
+        hasher, data = dataset.FileHasher(entry.chunk), b""
+        async for chunk in chunks:
+            hasher.update(chunk)
+            data += chunk
+        self._check()
+        if hasher.size != entry.size or hasher.root() != entry.root:
+            raise errors.DigestMismatch(path=entry.path, expected=entry.root.hex())
+        self._fresh[_name(entry)] = data
+
+    def read(self, entry: Entry) -> bytes:
+        """Return it."""
+        name = _name(entry)
+        if name not in self._whole and name not in self._fresh:
+            raise errors.NotFound("Not kept.", path=entry.path)
+        return self._whole.get(name) or self._fresh[name]
+
+    def drop(self, entry: Entry) -> None:
+        """Forget it."""
+        self._whole.pop(_name(entry), None)
+        self._fresh.pop(_name(entry), None)
+
+    def _check(self) -> None:
+        if not self._process.alive:
+            raise Dead
+
+
+class MemoryDesk(Desk):
+    """A person's decisions in memory."""
+
+    def __init__(self, process: Process, home: Home) -> None:  # there is no folder
+        self._process = process
+        self._desk = home.desk
+
+    def drop(self, order: ids.OrderId, decision: Decision) -> None:
+        """Leave a decision."""
+        self._desk[order] = decision
+
+    def read(self) -> Iterator[tuple[ids.OrderId, Decision]]:
+        """Yield the decisions."""
+        yield from list(self._desk.items())
+
+    def clear(self, order: ids.OrderId) -> None:
+        """Throw it away."""
+        if self._process.alive:
+            self._desk.pop(order, None)
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.root.hex()}-{entry.chunk}"
+
+
+@dataclass
+class Running:
+    """One life of an agent."""
+
+    process: Process
+    book: MemoryBook
+    desk: MemoryDesk
+    ledger: LedgerPort
+
+
+def start(world: World, home: Home, clock: SimClock, folder: Path) -> Running:
+    """Start an agent in its folder."""
+    number = home.number
+    process = Process(f"agent {number}")
+    port = LedgerPort(
+        process, world.faults, world.ledger, lambda raw: world.check.broadcast_by_agent(home, raw)
+    )
+    ledger: Any = port
+    source = SourcePort(process, world.faults, world.services)
+    book, desk = MemoryBook(MemoryJournal(world, process, home), home), MemoryDesk(process, home)
+    signer = MemorySigner(f"verdict {number}")
+    pen = Pen(ledger=ledger, send=port.send, signer=signer, book=book, clock=clock)
+    common: dict[str, Any] = {"organisation": number, "ledger": ledger, "pen": pen, "book": book}
+    own: dict[str, Any] = {"source": source, "policy": home.policy, "clock": clock}
+    pace = Pace()
+    agent = _agent(world, process, home, pace, common, own)
+    house = House(
+        agent=agent,
+        accounts=Accounts(**common),
+        pen=pen,
+        outcomes=Outcomes(ledger=ledger, pen=pen, book=book, clock=clock, pace=pace),
+        ledger=ledger,
+        book=book,
+        desk=desk,
+        work=Work(folder=folder / str(number), **common, **own),
+        first_block=0,
+        prepare=_ready,
+        **own,
+    )
+    process.spawn(world.loop, house.run()).add_done_callback(lambda _: world.ended(process))
+    return Running(process, book, desk, port)
+
+
+def _agent(
+    world: World,
+    process: Process,
+    home: Home,
+    pace: Pace,
+    common: dict[str, Any],
+    own: dict[str, Any],
+) -> Agent:
+    registry = Registry(common["ledger"], own["clock"])
+    models: Any = SimModels(lambda data: world.check.ran(home.number, data))
+    checker = Checker(
+        domain=world.ledger.orders,
+        registry=registry,
+        source=own["source"],
+        kept=MemoryKept(process, home),
+        models=models,
+        clock=own["clock"],
+        dataset_max_bytes=1_000_000,
+    )
+    return Agent(registry=registry, checker=checker, pace=pace, **common, **own)
+
+
+async def _ready() -> None:
+    """Chain and key are what they must be."""

@@ -1,0 +1,129 @@
+"""A run from its begin to its end: trouble for some minutes, then none; then all must be well in time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ledger_service.domain import ids
+from ledger_service.domain.lifecycle import Stage, Status
+from ledger_service.domain.records import DeliveryState
+from ledger_service.testing.ledger import GAS
+from tests.simulation import actors
+from tests.simulation.evidence import pool
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+LOOK_SECONDS = 5.0
+PATIENCE_SECONDS = 1800.0
+AGENTS = ("agent 1", "agent 2", "agent 3")
+
+
+async def play(world: World) -> None:
+    """Play it."""
+    for name, _ in world.names():
+        world.start(name)
+    for name in AGENTS:
+        world.start(name)
+    tasks = [world.loop.create_task(actors.mine(world)), *_devices(world)]
+    posting = tasks[1:]
+    tasks += [
+        world.loop.create_task(actors.operate(world)),
+        world.loop.create_task(actors.people(world)),
+    ]
+    trouble = world.loop.create_task(actors.trouble(world))
+    await asyncio.sleep(60 * world.shape.minutes)
+    trouble.cancel()
+    _mend(world)
+    await _until_well(world, posting)
+    for task in tasks:
+        if task.done() and task.exception() is not None:
+            raise task.exception()  # type: ignore[misc]  # it is there
+        task.cancel()
+
+
+def _devices(world: World) -> list[asyncio.Task[None]]:
+    share = [world.shape.evidence] * world.shape.devices
+    return [
+        world.loop.create_task(actors.device(world, list(pool(number)[:count])))
+        for number, count in enumerate(share)
+    ]
+
+
+def _mend(world: World) -> None:
+    """End all faults."""
+    world.note("== no more faults")
+    world.faults.on = False
+    world.loop.doomed = 0
+    world.halted = False
+    world.turns.down = False
+    world.ledger.most_gas = GAS
+    world.ledger.price = max(world.ledger.price, world.ledger.least_price)
+    for name, process in world.running.items():
+        if process.frozen:
+            world.loop.thaw(process)
+        world.start(name)
+    for clock in world.clocks.values():
+        clock.off = 0.0
+    for port in world.ledgers.values():
+        port.behind = 0
+
+
+async def _until_well(world: World, posting: list[asyncio.Task[None]]) -> None:
+    end = world.loop.time() + PATIENCE_SECONDS
+    while world.loop.time() < end:
+        await asyncio.sleep(LOOK_SECONDS)
+        left = [f"{sum(not t.done() for t in posting)} devices still post"]
+        if all(task.done() for task in posting):
+            left = await unfinished(world)
+        if not left:
+            return
+    world.violate("liveness", "; ".join(left[:4]))
+
+
+async def unfinished(world: World) -> list[str]:
+    """Return what is not well yet."""
+    left: list[str] = []
+    async with world.open_store().reading() as rows:
+        for evidence in world.accepted:
+            left += await _evidence(world, rows, evidence)
+        counts = await rows.outbox.counts()
+        left += [f"{n} deliveries {at}" for at, n in counts.items() if at[1] != DeliveryState.DONE]
+        for signer in sorted(world.ledger.registry.builders):
+            left += [f"{row.key[:20]} is stored" for row in await rows.outgoing.unfinished(signer)]
+    for name, life in world.lives.items():
+        memory = life.book.memory
+        left += [f"{name}: {purpose} is not mined" for purpose, _ in memory.unmined]
+    return left
+
+
+async def _evidence(world: World, rows: object, evidence: ids.EvidenceId) -> list[str]:
+    short = evidence.hex()[:8]
+    found = await rows.evidence.get(evidence)  # type: ignore[attr-defined]  # a transaction
+    orders = await rows.orders.of_evidence(evidence)  # type: ignore[attr-defined]  # same
+    spoken = [order for order in orders if order.status is not Status.NONE]
+    last = orders[-1].status if orders else Status.NONE
+    if found.stage is Stage.FAILED and spoken:
+        last = spoken[-1].status
+    if not actors.ended(world, evidence, last, found.stage):
+        return [f"{short} is {found.stage} and its order {last.title}: {found.reason}"]
+    left = []
+    for order in spoken:
+        word = await world.ledger.word(order.id)
+        if word.status is not order.status:
+            left.append(f"{short} is {word.status.title} on chain, {order.status.title} here")
+        left += _told(world, order.id.hex())
+    return left
+
+
+def _told(world: World, order: str) -> list[str]:
+    """Return which destinations were not told of all."""
+    if world.shape.deep:
+        return []
+    return [
+        f"{name} heard {len(heard)} of {len(told)} of {order[:8]}"
+        for name in world.shape.destinations
+        if len(heard := world.check._heard[name, order])
+        != len(told := world.check.moves(order, name))
+    ]

@@ -1,0 +1,81 @@
+"""What can go wrong, how often it does, and how often it did."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+#: Faults of single calls: (share of the calls at intensity 1).
+CALLS: dict[str, float] = {
+    "node away": 0.01,
+    "node's answer lost": 0.01,
+    "node slow": 0.01,
+    "send lost": 0.04,
+    "send's answer lost": 0.06,
+    "send doubled": 0.06,
+    "send late": 0.06,
+    "database refuses to begin": 0.004,
+    "database fails within": 0.002,
+    "commit refused": 0.006,
+    "commit's answer lost": 0.006,
+    "database slow": 0.004,
+    "disk full": 0.03,
+    "object store slow": 0.03,
+    "destination down": 0.1,
+    "destination's answer lost": 0.12,
+    "destination lies": 0.1,
+    "destination refuses for good": 0.08,
+    "destination slow": 0.1,
+    "destination late": 0.1,
+    "frozen while it delivers": 0.08,
+    "service away": 0.02,
+    "service's answer lost": 0.02,
+    "service lies": 0.02,
+    "journal full": 0.02,
+    "power lost": 0.3,
+    "post doubled": 0.3,
+}
+#: Faults of the world: weights among each other.
+EVENTS: dict[str, float] = {
+    "crash": 1.0,
+    "crash in its turn": 0.0,  # by the loop, at any step
+    "frozen": 1.0,
+    "reorganisation": 2.0,
+    "reorganisation forgets": 1.0,
+    "pool lost": 1.0,
+    "node rolled back": 1.5,
+    "chain halted": 0.7,
+    "nonce stolen": 0.6,
+    "database outage": 0.8,
+    "clock jumps": 1.5,
+    "fees rise": 0.6,
+    "gas falls": 0.5,
+    "paused": 0.7,
+}
+KINDS = (*CALLS, *EVENTS)
+
+
+class Faults:
+    """The faults of one run: off, nothing goes wrong."""
+
+    def __init__(self, rng: random.Random, intensity: float) -> None:
+        self._random = rng.random
+        self.rng = rng
+        self.on = True
+        self.counts: Counter[str] = Counter()
+        self._rates = {kind: rate * intensity for kind, rate in CALLS.items()}
+
+    def hit(self, kind: str) -> bool:
+        """Decide whether this happens to the call at hand, and count it."""
+        if self.on and self._random() < self._rates[kind]:
+            self.counts[kind] += 1
+            return True
+        return False
+
+    def chance(self, share: float) -> bool:
+        """Decide by a share of all cases."""
+        return self._random() < share
+
+    def event(self) -> str:
+        """Choose what happens to the world next."""
+        return self.rng.choices(list(EVENTS), list(EVENTS.values()))[0]
