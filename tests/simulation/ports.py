@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
+import inspect
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -16,6 +17,7 @@ from collections.abc import (
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Sent, Unsigned
 from ledger_service.domain.facts import Block
@@ -30,11 +32,11 @@ from validators.agent.source import SourceDown
 if TYPE_CHECKING:
     from tests.simulation.service import Services
 
-ASKED = (
-    "head", "block", "facts", "nonce", "simulate", "receipt", "word", "latest_order",
-    "current_version", "version", "organisation_of", "organisation", "detector_live",
-    "device_live", "capture", "block_gas", "simulate_many", "receipts",
-)  # fmt: skip
+ASKED = [
+    name
+    for name, _ in inspect.getmembers(ports.Ledger, inspect.iscoroutinefunction)
+    if name not in {"send", "send_many"}
+]
 SLOW_SECONDS = 3.0
 WORLD = contextvars.Context()  #: of no process
 

@@ -7,7 +7,7 @@ import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, get_type_hints
 
 from ledger_service import ports
 from ledger_service.domain import errors
@@ -17,16 +17,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.loop import Dead, Process
 
 TURN_SECONDS = 30.0
-TABLES = ("evidence", "orders", "outgoing", "chain", "outbox", "circuits", "tokens")
-PORTS = {
-    "evidence": ports.EvidenceRows,
-    "orders": ports.OrderRows,
-    "outgoing": ports.OutgoingRows,
-    "chain": ports.ChainRows,
-    "outbox": ports.OutboxRows,
-    "circuits": ports.CircuitRows,
-    "tokens": ports.TokenRows,
-}
+PORTS: dict[str, type] = get_type_hints(ports.Transaction)  #: each kind of rows
 SUSPENDS = 0.25
 
 
@@ -162,10 +153,10 @@ class StorePort:
 class Rows:
     """One transaction's rows."""
 
-    __slots__ = TABLES
+    __slots__ = tuple(PORTS)
 
     def __init__(self, port: StorePort, rows: ports.Transaction) -> None:
-        for name in TABLES:
+        for name in PORTS:
             setattr(self, name, WRAPPED[name](port, getattr(rows, name)))
 
 
