@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ledger_service import ports
 from ledger_service.chain.client import ChainLedger
 from ledger_service.domain.facts import Moved, Proposed
 from ledger_service.domain.lifecycle import Status
@@ -62,7 +63,7 @@ async def until_validated(ledger: ChainLedger, start: int, count: int, *, second
     return await span_of(ledger, blocks)
 
 
-async def span_of(ledger: ChainLedger, blocks: Sequence[Mined]) -> Span:
+async def span_of(ledger: ports.Ledger, blocks: Sequence[Mined]) -> Span:
     """Return the span of what blocks did."""
     first = next(at for at, block in enumerate(blocks) if block.proposed)
     last = max(at for at, block in enumerate(blocks) if block.validated)

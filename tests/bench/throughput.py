@@ -141,7 +141,7 @@ async def _plant(options: Options, gas: int) -> AsyncIterator[Running]:
     detectors = claiming.keep_models(site, claims)
     async with Supervisor() as supervisor:
         network = await plant.lay_out(site, options.chain, options.say, gas_limit=gas)
-        await plant.start_chain(site, supervisor)
+        await plant.start_chain(site, supervisor, options.say)
         built = await plant.found(site, network, machines, detectors, options.say)
         _allow(site)
         settings, deployment = ChainSettings.load(site.network), Deployment.load(site.deployment)
