@@ -23,9 +23,9 @@ THERE = {
     "api": "tests.bench.api",
     "agent": "tests.bench.agent",
     "throughput": "tests.bench.throughput",
+    "relay": "tests.bench.relay",
 }
 LATER = {
-    "relay": "settled facts per second to each destination, also under kill -9",
     "verify": "milliseconds and bytes of a proof package",
     "detector": "inference time and quality of each detector",
     "console": "page weight and paint times of the web pages",
@@ -45,6 +45,7 @@ app = App(
     throughput
               orders validated per second, against the flood ceiling of the network and a plain
               loop; transactions submitted with each commit fsynced; cost by what is stored
+    relay     settled facts per second to each destination, also under kill -9; live lag
 
     A table is printed, build/bench/NAME.json is written, and docs/performance.md explains the
     figures. A missed target is shown in red and is no failure: machines differ, ratios less.
@@ -66,13 +67,14 @@ def main(
     seed: int = 1,
     backlog: Annotated[int, Parameter(validator=validators.Number(gte=20))] = 800,
     transactions: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3000,
+    facts: Annotated[int, Parameter(validator=validators.Number(gte=600))] = 6000,
 ) -> int:
     """Run one bench, or all that are there.
 
     Parameters
     ----------
     only:
-        Name of the bench: hash, gas, latency, api, agent, throughput. Default: all of them.
+        Name of the bench: hash, gas, latency, api, agent, throughput, relay. Default: all of them.
     chain:
         clique: real geth nodes, built once through the Go module proxy. qbft: real Besu nodes,
         from `besu` on PATH or MOL_BESU. embedded: one process that is no network.
@@ -83,11 +85,13 @@ def main(
     repeats:
         hash: how often both sides are measured in turn; the medians are compared.
     seed:
-        latency: of the random moments.
+        latency, relay: of the random moments.
     backlog:
         throughput: orders that wait when the anchor starts; a quarter more with the intake.
     transactions:
         throughput: transactions of one order each that are submitted.
+    facts:
+        relay: how many wait when the clock starts.
     """
     if only in LATER:
         return _complain(f"bench {only}: a later capability, not there yet: {LATER[only]}.")
@@ -95,7 +99,7 @@ def main(
         names = ", ".join([*THERE, *LATER])
         return _complain(f"There is no bench named {only}. There are: {names}.")
     console = Console(stderr=True)
-    options = Options(console, chain, orders, mib, repeats, seed, backlog, transactions)
+    options = Options(console, chain, orders, mib, repeats, seed, backlog, transactions, facts)
     for name in [only] if only else THERE:
         _run(name, options)
     return 0

@@ -26,6 +26,7 @@ class Options:
     seed: int
     backlog: int
     transactions: int
+    facts: int
 
     def say(self, text: str) -> None:
         """Tell how far it is."""

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 OWNER = "mol"
-SETTINGS = ("listen_addresses=", "fsync=off", "max_connections=200", "deadlock_timeout=200ms")
+DURABLE = ("listen_addresses=", "max_connections=200", "deadlock_timeout=200ms")
+SETTINGS = (*DURABLE, "fsync=off")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class PostgresCluster:
     folder: Path
     programs: Path
     user: str | None = None  #: who runs it, where it is not the one who asks
+    settings: Sequence[str] = SETTINGS
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -37,7 +39,7 @@ class PostgresCluster:
 
     def start(self) -> None:
         """Start the server; return when it takes connections."""
-        options = " ".join(f'-c "{setting}"' for setting in SETTINGS)
+        options = " ".join(f'-c "{setting}"' for setting in self.settings)
         start = ("-w", "-l", self.folder / "log", "-o", f"-k {self.folder} {options}", "start")
         self._control(*start)
 
@@ -83,7 +85,7 @@ def run(program: Path, *arguments: str | Path, user: str | None = None, cwd: Pat
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresCluster]:
+def running_postgres(settings: Sequence[str] = SETTINGS) -> Iterator[PostgresCluster]:
     """Make and start a cluster; throw it away at the end. Skip where PostgreSQL is missing."""
     place = programs()
     if place is None:
@@ -93,7 +95,7 @@ def running_postgres() -> Iterator[PostgresCluster]:
     user = "postgres" if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
-    cluster = PostgresCluster(folder, place, user)
+    cluster = PostgresCluster(folder, place, user, settings)
     try:
         create = ("-D", cluster.data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--no-sync")
         run(place / "initdb", *create, user=user, cwd=folder)
