@@ -3,15 +3,19 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, bindparam, inspect, text
 
+from ledger_service.db import migrations
 from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
-from ledger_service.db.tables import metadata
+from ledger_service.db.tables import Moment, metadata
 from ledger_service.domain import errors
 from tests.conformance import rows as make
 
@@ -27,6 +31,21 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+FIRST_ROW = """
+    INSERT INTO outbox (dedup, destination, key, kind, payload, created_at, state, attempts, due,
+        owner, lease_until, reason, reference, block)
+    VALUES (:number, 'erp', 'a', 'Validated', '{"number": 1}', :at, :state, 0, :at, '', :at, '', '{}', 1)
+"""
+
+
+def to_first(connection: Connection) -> None:
+    """Make the schema of the first migration, as `upgrade` makes the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0001")
 
 
 def differences(connection: Connection) -> list[object]:
@@ -60,6 +79,31 @@ async def test_a_database_with_rows_is_left_as_it_is_by_the_next_start(empty_url
     async with store.reading() as rows:
         assert await rows.evidence.get(make.evidence(1).id) == make.evidence(1)
     await store.close()
+
+
+async def test_an_outbox_of_the_first_schema_is_brought_along_with_its_rows(
+    empty_url: str,
+) -> None:
+    engine = make_engine(empty_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(to_first)
+        for number, state in ((1, "done"), (2, "pending")):
+            values = {"number": f"{number:012d}/000000/000000/erp", "state": state, "at": make.NOW}
+            await connection.execute(
+                text(FIRST_ROW).bindparams(bindparam("at", type_=Moment)), values
+            )
+
+    await upgrade(engine)
+
+    store = SqlStore(engine)
+    async with store.transaction() as rows:
+        done, pending = await rows.outbox.of_order("a")
+        claimed = await rows.outbox.claim("erp", "me", make.NOW, make.later(9), 9)
+        pruned = await rows.outbox.prune(make.later(1), 9)
+    await store.close()
+    assert (done.settled_at, pending.settled_at) == (make.NOW, None)
+    assert [item.dedup for item in claimed] == [pending.dedup]
+    assert pruned == 1
 
 
 def test_processes_that_start_at_the_same_time_all_find_the_schema(empty_url: str) -> None:
