@@ -17,6 +17,7 @@ from ledger_service import settings as config
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import load_keystore
 from ledger_service.chain.muster import muster
+from ledger_service.commands.disks import look_at_disks
 from ledger_service.commands.findings import (
     Finding,
     in_words,
@@ -94,6 +95,7 @@ async def _examine(settings: config.Settings) -> list[Finding]:
         findings.append(Finding("database", ok=False, text=str(exc), todo="start it: `mol up`"))
     finally:
         await ledger.close()
+    findings.append(look_at_disks(settings))
     findings.append(await look_at_api(settings.base_url, API_SECONDS, chain))
     findings.append(Finding("agents", ok=None, text="each by its owner: `mol agent status`"))
     return findings

@@ -7,6 +7,7 @@ the settings file of a demo does not say is said by the environment, as in produ
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -32,7 +34,7 @@ from validators.network.plan import Plan
 PARTS = ("api", "anchor", "follow", "relay")
 HEALTH_SECONDS = 2.0
 #: So slow an answer that kills fall between an event's effect and the note of it.
-WEBHOOK_SECONDS = 0.4
+WEBHOOK_SECONDS = 1.5
 ROOT = Path(__file__).parents[3]
 
 
@@ -96,6 +98,11 @@ class Stack:
         """Do what an operator does: `mol network start`."""
         async with self.starting:
             await control.start(self.site.chain, _quiet)
+
+    async def doctor(self) -> dict[str, dict[str, Any]]:
+        """Return what `mol doctor` finds, by name."""
+        _, said = await self.mol("doctor", "--config", self.site.config, "--json")
+        return {item["name"]: item for item in json.loads(said)}
 
     async def mol(self, *words: object) -> tuple[int, str]:
         """Run a `mol` command; return its exit code and what it said."""
