@@ -100,6 +100,7 @@ class LedgerPort(Port):
         self.ledger = ledger
         self.orders = ledger.orders
         self.finality_depth = ledger.finality_depth
+        self.rewritable = ledger.rewritable
         self.behind = 0
         self.away = False
         self._broadcast = broadcast
@@ -136,6 +137,11 @@ class LedgerPort(Port):
             if not future.done():
                 future.set_result(None)
         self.listeners.clear()
+
+    def agree(self, number: int, block: ids.BlockHash) -> None:
+        """Take an operator's word for a final block."""
+        self.check()
+        self.ledger.agree(number, block)
 
     def prepare(self, call: Call) -> Unsigned:
         """Encode the call."""

@@ -70,7 +70,7 @@ class Shape:
             calm=rng.choice((4.0, 8.0, 20.0)),
             minutes=rng.uniform(1.0, 3.0),
             person=rng.random() < 0.3,
-            ends=rng.random() < 0.4,
+            ends=rng.random() < 0.6,
             revokes=rng.random() < 0.1,
             withdraws=rng.random() < 0.15,
             creep=rng.choice((0.0, 0.0001, 0.001)),
