@@ -150,7 +150,7 @@ class ChainLedger(Following, Registry, Sending):
         name = at.block.hash
         if name not in self._receipts:
             ask, ask_many = partial(self._call, index), partial(self.read, index)
-            told = await proofs.receipts_of(ask, ask_many, at.block, at.transactions)
+            told = await proofs.receipts_of(ask, ask_many, at.block)
             _put(self._receipts, name, proofs.Receipts(at.header, told), RECEIPTS_KEPT)
         return self._receipts[name]
 

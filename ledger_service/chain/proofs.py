@@ -17,6 +17,7 @@ from ledger_service.chain.rpc import RpcFailed
 from ledger_service.domain import errors, facts, ids, seals, tries
 from ledger_service.domain.headers import Header
 from ledger_service.domain.listtrie import ListTrie
+from ledger_service.domain.tries import HASH_BYTES
 
 Ask = Callable[..., Awaitable[Any]]
 AskMany = Callable[[str, Sequence[Sequence[Any]]], Awaitable[list[Any]]]
@@ -42,6 +43,7 @@ class Receipts:
         self.told = told
         self._root = header.receipts_root
         try:
+            self.names = [ids.TxHash(_hash(receipt["transactionHash"])) for receipt in told]
             self._trie = ListTrie([encode_receipt(receipt) for receipt in told])
         except MALFORMED as exc:
             raise errors.BadAnswer("Not a block's receipts.", cause=repr(exc)[:120]) from exc
@@ -136,19 +138,22 @@ def check_storage(
     ]
 
 
-async def receipts_of(
-    ask: Ask, ask_many: AskMany, block: facts.Block, transactions: Sequence[str]
-) -> list[dict[str, Any]]:
+async def receipts_of(ask: Ask, ask_many: AskMany, block: facts.Block) -> list[dict[str, Any]]:
     """Return a block's receipts in order; one by one where a client has no call for all.
 
     Raise BadAnswer where there are none.
     """
+    name = "0x" + block.hash.hex()
     try:
-        answer = await ask("eth_getBlockReceipts", "0x" + block.hash.hex())
+        answer = await ask("eth_getBlockReceipts", name)
     except RpcFailed as exc:
         if exc.error.code != METHOD_NOT_FOUND:
             raise errors.BadAnswer("No receipts.", found=str(exc)[:120]) from exc
-        answer = await ask_many("eth_getTransactionReceipt", [(it,) for it in transactions])
+        fields = await ask("eth_getBlockByHash", name, False)
+        listed = fields.get("transactions") if isinstance(fields, dict) else None
+        if not isinstance(listed, list):
+            raise errors.BadAnswer("Not a block.", found=name) from exc
+        answer = await ask_many("eth_getTransactionReceipt", [(item,) for item in listed])
     if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
         raise errors.BadAnswer("No receipts of this block.", found=block.number)
     return answer
@@ -182,6 +187,13 @@ def _nodes(proof: list[str]) -> list[bytes]:
 
 def _bytes(text: str) -> bytes:
     return bytes.fromhex(text[2:])
+
+
+def _hash(text: str) -> bytes:
+    found = _bytes(text)
+    if len(found) != HASH_BYTES:
+        raise ValueError(text[:80])
+    return found
 
 
 def _number(text: str) -> bytes:

@@ -19,11 +19,10 @@ BLOOM_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A block whose hash is that of its header. `transactions`: the node's word, as it came."""
+    """A block whose hash is that of its header."""
 
     block: Block
     header: Header
-    transactions: tuple[str, ...]
 
 
 def place_of(fields: Any) -> Block | None:
@@ -50,11 +49,8 @@ def seen(fields: Any, number: int | None = None) -> Seen:
     proofs.check_hash(header, told.hash)
     if number is not None and header.number != number:
         raise errors.BadProof("Another block.", found=header.number, expected=number)
-    listed = fields.get("transactions", [])
-    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-        raise errors.BadAnswer("Not a block's transactions.", found=repr(listed)[:80])
     block = Block(header.number, told.hash, ids.BlockHash(header.parent), header.time)
-    return Seen(block, header, tuple(listed))
+    return Seen(block, header)
 
 
 def linked(blocks: Sequence[Seen]) -> None:
@@ -75,7 +71,8 @@ def may_hold(bloom: bytes, contract: ids.Address) -> bool:
 def facts_of(receipts: proofs.Receipts, at: Seen, contract: ids.Address) -> list[Fact]:
     """Return a contract's events from a block's receipts, which hash to its header's root.
 
-    Where they stand is counted, not believed. Raise BadAnswer.
+    Where they stand is counted, not believed; the names of transactions are the node's word.
+    Raise BadAnswer.
     """
     found: list[Fact] = []
     log_index = 0
@@ -85,7 +82,7 @@ def facts_of(receipts: proofs.Receipts, at: Seen, contract: ids.Address) -> list
                 if bytes.fromhex(log["address"][2:]) == contract:
                     event = binding.event_of(log)
                     if event is not None:
-                        name = ids.TxHash(bytes.fromhex(at.transactions[index][2:]))
+                        name = receipts.names[index]
                         place = Place(at.block.number, at.block.hash, index, log_index, name)
                         found.append(Fact(place, event))
                 log_index += 1

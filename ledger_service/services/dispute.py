@@ -17,7 +17,10 @@ def refuse_if_open(dispute: Dispute | None) -> None:
     if dispute is not None and dispute.accepted is None:
         raise NodesDisagree(
             block=dispute.number,
-            **{dispute.node: dispute.ours.hex(), dispute.other: dispute.theirs.hex()},
+            node=dispute.node,
+            has=dispute.ours.hex(),
+            other=dispute.other,
+            instead=dispute.theirs.hex(),
         )
 
 

@@ -377,7 +377,7 @@ async def test_a_proof_is_of_the_order_and_block_that_it_was_asked_for(plant: Pl
     block = await plant.ledger.block(receipt.block)
     assert block is not None
 
-    proof = await plant.ledger.capture(plant.order(content), block)
+    (proof,) = await plant.ledger.captures([plant.order(content)], block)
 
     assert proof is not None
     assert (proof.order, proof.block, proof.block_hash) == (

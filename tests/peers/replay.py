@@ -201,6 +201,11 @@ class Replay:
                 # The last answer of all is the chain that stayed.
                 told = self.recording.blocks.get(parameters[0])
                 return {"result": told[-1][2] if told else None}
+            case "eth_getBlockByHash":
+                blocks = self.recording.blocks.values()
+                told = [it for at in blocks for it in at if it[2]["hash"] == parameters[0]]
+                whole = [it for it in told if "transactions" in it[2]]
+                return {"result": (whole or told)[-1][2] if told else None}
             case "eth_getProof":
                 return self._proof(*parameters)
             case "eth_getLogs" if "blockHash" in parameters[0]:

@@ -31,11 +31,12 @@ def moved_log() -> dict[str, Any]:
     }
 
 
-def receipt_with(*logs: dict[str, Any]) -> dict[str, Any]:
+def receipt_with(*logs: dict[str, Any], name: int = 0) -> dict[str, Any]:
     bloom = BloomFilter()
     for log in logs:
         bloom.add(bytes.fromhex(log["address"][2:]))
     return {
+        "transactionHash": f"0x{name:064x}",
         "status": "0x1",
         "cumulativeGasUsed": "0x5208",
         "logsBloom": "0x" + int(bloom).to_bytes(256).hex(),
@@ -54,7 +55,6 @@ def block_with(*receipts: dict[str, Any]) -> dict[str, Any]:
         9,
         receiptsRoot="0x" + root.hex(),
         logsBloom="0x" + bloom.to_bytes(256).hex(),
-        transactions=[f"0x{number:064x}" for number in range(len(receipts))],
     )
 
 
@@ -64,7 +64,7 @@ def telling(block: dict[str, Any], receipts: Any) -> Liar:
 
 
 EVENT = moved_log()
-HONEST = [receipt_with(), receipt_with(EVENT, EVENT), receipt_with(EVENT)]
+HONEST = [receipt_with(), receipt_with(EVENT, EVENT, name=1), receipt_with(EVENT, name=2)]
 WRONG_RECEIPTS: dict[str, Any] = {
     "none": [],
     "null": None,
@@ -78,6 +78,8 @@ WRONG_RECEIPTS: dict[str, Any] = {
     "another contract": [*HONEST[:2], receipt_with({**EVENT, "address": "0x" + "0d" * 20})],
     "failed": [*HONEST[:2], {**HONEST[2], "status": "0x0"}],
     "no logs": [{k: v for k, v in HONEST[0].items() if k != "logs"}],
+    "no names": [{k: v for k, v in it.items() if k != "transactionHash"} for it in HONEST],
+    "short names": [{**it, "transactionHash": "0x07"} for it in HONEST],
     "text": ["text"],
 }
 

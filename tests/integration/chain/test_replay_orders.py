@@ -170,7 +170,7 @@ async def test_a_lie_is_not_kept_as_a_proof(ledger: ChainLedger, replay: Replay,
 
     async def take() -> None:
         at = reading.seen(await ask("eth_getBlockByNumber", hex(block.number), False))
-        told = await proofs.receipts_of(ask, ledger.ask_many, block, at.transactions)
+        told = await proofs.receipts_of(ask, ledger.ask_many, block)
         place, receipts = (block, at.header), proofs.Receipts(at.header, told)
         await proofs.capture(ask, replay.recording.contract, [name], place, receipts)
 
@@ -212,9 +212,7 @@ async def test_goquorum_has_no_call_for_all_receipts_and_no_base_fee() -> None:
         with pytest.raises(RpcFailed) as failed:
             await ledger.ask("eth_getBlockReceipts", "0x6")
         sixth = reading.seen(await ledger.ask("eth_getBlockByNumber", "0x6", False))
-        receipts = await proofs.receipts_of(
-            ledger.ask, ledger.ask_many, sixth.block, sixth.transactions
-        )
+        receipts = await proofs.receipts_of(ledger.ask, ledger.ask_many, sixth.block)
         proofs.Receipts(sixth.header, receipts)
         await ledger.close()
 

@@ -36,8 +36,10 @@ async def test_blocks_of_which_nodes_have_two_are_not_taken_in_until_an_operator
 
     assert found.value.fields == {
         "block": block.number,
-        "memory": block.hash.hex(),
-        "another": "66" * 32,
+        "node": "memory",
+        "has": block.hash.hex(),
+        "other": "another",
+        "instead": "66" * 32,
     }
     assert await cursor(site) == before
     settled = await accept(site.world.store, block.hash)

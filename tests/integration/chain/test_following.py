@@ -1,0 +1,138 @@
+"""Following real chains behind nodes that lie, lag, hang and die."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from ledger_service.domain.chain_errors import NodesDisagree
+from ledger_service.services.dispute import accept
+from tests.integration.chain.follower import following, forged, is_block, orders, told
+from tests.peers.consortium import Founded
+from tests.peers.liar import Lie
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def of_blocks(change: Change) -> Lie:
+    return lambda method, _, result: change(result) if is_block(method, result) else result
+
+
+def of_receipts(change: Callable[[list[Any]], Any]) -> Lie:
+    def lie(method: str, _: list[Any], result: Any) -> Any:
+        return change(result) if method == "eth_getBlockReceipts" else result
+
+    return lie
+
+
+def without_logs(receipt: dict[str, Any]) -> dict[str, Any]:
+    return {**receipt, "logs": [], "logsBloom": "0x" + bytes(256).hex()}
+
+
+LIES: dict[str, Lie] = {
+    "blocks are null": of_blocks(lambda _: None),
+    "old blocks are given": lambda method, _, result: (
+        {**result, "number": "0x1"} if is_block(method, result, above=3) else result
+    ),
+    "another bloom": of_blocks(lambda b: {**b, "logsBloom": "0x" + bytes(256).hex()}),
+    "another root of receipts": of_blocks(lambda b: {**b, "receiptsRoot": b["stateRoot"]}),
+    "another parent": of_blocks(lambda b: {**b, "parentHash": b["stateRoot"]}),
+    "another hash": of_blocks(lambda b: {**b, "hash": b["stateRoot"]}),
+    "another time": of_blocks(lambda b: {**b, "timestamp": "0x1"}),
+    "no receipts": of_receipts(lambda _: []),
+    "receipts are null": of_receipts(lambda _: None),
+    "the last receipt is left out": of_receipts(lambda told: told[:-1]),
+    "events are left out": of_receipts(lambda told: [without_logs(it) for it in told]),
+    "one event is left out": of_receipts(
+        lambda told: [{**it, "logs": it["logs"][:-1]} for it in told]
+    ),
+    "events are doubled": of_receipts(lambda told: [{**it, "logs": it["logs"] * 2} for it in told]),
+    "all is text": lambda _method, _asked, _result: "text",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_what_a_node_lies_about_is_taken_from_another_and_the_liar_is_left_alone(
+    on_embedded: Founded, lie: str
+) -> None:
+    last = await orders(on_embedded, 1)
+    url = on_embedded.settings.rpc[0]
+    async with following(on_embedded, url) as honest:
+        await honest.until(last)
+    async with following(on_embedded, url, url) as follower:
+        follower.liars[0].lie = LIES[lie]
+        await follower.until(last)
+        views = follower.ledger.nodes.views()
+
+    assert told(follower.facts) == told(honest.facts)
+    assert follower.blocks == honest.blocks
+    assert len(follower.facts) >= 5
+    assert [view.used for view in views] == [False, True]
+    assert views[0].why
+    assert not views[1].why
+
+
+async def test_a_node_that_hangs_or_dies_in_the_middle_is_left_for_another(
+    on_embedded: Founded,
+) -> None:
+    url = on_embedded.settings.rpc[0]
+    async with following(on_embedded, url, url, timeout=0.5) as follower:
+        await follower.until(await orders(on_embedded, 1))
+        assert follower.ledger.nodes.used == 0
+        follower.liars[0].delay = 30
+        await follower.until(await orders(on_embedded, 1))
+        assert follower.ledger.nodes.used == 1
+        follower.liars[0].delay, follower.liars[1].dead = 0, True
+        await follower.until(await orders(on_embedded, 1))
+        assert follower.ledger.nodes.used == 0
+
+
+async def test_two_nodes_with_two_final_blocks_stop_it_until_an_operator_says_which(
+    on_embedded: Founded,
+) -> None:
+    url = on_embedded.settings.rpc[0]
+    last = await orders(on_embedded, 1)
+    async with following(on_embedded, url, url) as follower:
+        await follower.until(last)
+        before = follower.blocks
+        follower.liars[1].lie = lambda method, _, result: (
+            forged(result, extraData="0x66") if is_block(method, result, above=last) else result
+        )
+        await orders(on_embedded, 1)
+        with pytest.raises(NodesDisagree) as found:
+            await follower.take_in()
+        follower.liars[1].dead = True
+        with pytest.raises(NodesDisagree):
+            await follower.take_in()
+        assert follower.blocks == before
+
+        right = await follower.ledger.block(int(str(found.value.fields["block"])))
+        assert right is not None
+        follower.liars[1].dead = False
+        await accept(follower.store, right.hash)
+        await follower.until(await orders(on_embedded, 1))
+        views = follower.ledger.nodes.views()
+
+    assert found.value.fields["has"] == right.hash.hex()
+    assert follower.blocks[: len(before)] == before
+    assert right in follower.blocks
+    assert views[0].used
+    assert not views[0].why
+
+
+@pytest.mark.parametrize("back", [1, 2, 5, 10_000])
+async def test_from_any_block_on_the_chain_is_taken_in_without_a_gap(
+    on_embedded: Founded, back: int
+) -> None:
+    last = await orders(on_embedded, 2)
+    url = on_embedded.settings.rpc[0]
+    start = max(0, last - back)
+    async with following(on_embedded, url, start=start) as follower:
+        await follower.until(last)
+
+    numbers = [block.number for block in follower.blocks]
+    assert numbers == list(range(max(start, 1), numbers[-1] + 1))
+    assert all(above.parent == below.hash for below, above in pairwise(follower.blocks))
