@@ -39,7 +39,7 @@ FLOOD_BLOCKS = 12
 LOOP_ORDERS = 4
 OF_CEILING = Target(0.9, "at least")
 SECONDS = 300.0
-PARTS = ("follow", "relay", "anchor")
+FULL, IDLE_CORES = 0.72, 0.2  #: a block holds no further batch when about three quarters are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,7 @@ async def _at(options: Options, gas: int) -> list[Result]:
         plain = await loop(running.ledger, running.hands, LOOP_ORDERS)
         options.say(f"plain loop: {plain:.2f}/s")
         run = await _run(options, running)
-    fullest = max(run.shares, key=lambda name: run.shares[name] if name != "others" else 0.0)
-    options.say(f"{million}: processors by process: {_told(run.shares)}; most: {fullest}")
+    options.say(f"{million}: {_exhausted(run)}; processors by process: {_told(run.shares)}")
     against = Against("flood of signed transactions", ceiling.rate)
     return [
         Result(f"validated, {million}", run.backlog.rate, "1/s", against, OF_CEILING),
@@ -84,21 +83,43 @@ async def _at(options: Options, gas: int) -> list[Result]:
         Result(f"validated with the intake, {million}", run.intake.rate, "1/s", against),
         Result(f"intake alone, {million}", run.accepted, "1/s"),
         Result(f"gas used of blocks, {million}", 100 * run.backlog.full, "%", _full(ceiling)),
-        *(
-            Result(f"processors, {million}: {name}", share, "cores")
-            for name, share in sorted(run.shares.items(), key=lambda item: -item[1])
-        ),
+        *_spent(run, million),
     ]
+
+
+def _spent(run: Run, million: str) -> list[Result]:
+    """Return what each process took of the processors, and what an order cost it."""
+    found = []
+    for name, share in sorted(run.shares.items(), key=lambda item: -item[1]):
+        found.append(Result(f"processors, {million}: {name}", share, "cores"))
+        if name not in {"idle", "others"}:
+            each = 1000 * share * run.seconds / run.backlog.validated
+            found.append(Result(f"processor time an order, {million}: {name}", each, "ms"))
+    return found
+
+
+def _exhausted(run: Run) -> str:
+    """Say what ran out: the gas of blocks, the processors (by whom most), or neither."""
+    if run.backlog.full > FULL:
+        return "the gas of the blocks is exhausted"
+    if run.shares["idle"] < IDLE_CORES:
+        ours = {name: n for name, n in run.shares.items() if name not in {"idle", "others"}}
+        return f"the processors are exhausted, most of them by {max(ours, key=ours.__getitem__)}"
+    return "neither gas nor processors are exhausted: it waits"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of the stack's two runs. `accepted`: posts a second, nothing else running."""
+    """What came of the stack's two runs. `accepted`: posts a second, nothing being anchored.
+
+    `shares`: processors in use from the anchor's start to the last validation, `seconds` long.
+    """
 
     backlog: Span
     intake: Span
     accepted: float
     shares: Mapping[str, float]
+    seconds: float
 
 
 async def _run(options: Options, running: Running) -> Run:
@@ -114,14 +135,15 @@ async def _run(options: Options, running: Running) -> Run:
     start, before = (await running.ledger.head()).number, usage.look(running.pids())
     await _start(running, "anchor")
     whole = await until_validated(running.ledger, start, count, seconds=SECONDS)
-    shares = usage.shares(before, usage.look(running.pids()))
+    after = usage.look(running.pids())
+    shares = usage.shares(before, after)
     options.say(f"backlog: {whole.rate:.1f}/s")
     start = (await running.ledger.head()).number
     _, with_intake = await asyncio.gather(
         _post(running, posts[count:]),
         until_validated(running.ledger, start, len(posts) - count, seconds=SECONDS),
     )
-    return Run(whole, with_intake, accepted, _grouped(shares))
+    return Run(whole, with_intake, accepted, _grouped(shares), after.at - before.at)
 
 
 def _grouped(shares: Mapping[str, float]) -> dict[str, float]:
