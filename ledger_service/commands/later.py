@@ -7,11 +7,6 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from ledger_service.commands.backup import app as backup
-from ledger_service.commands.restore import app as restore
-
-__all__ = ["audit", "backup", "edge", "export", "reconcile", "restore"]
-
 WRONG_USE = 2
 #: Whatever is written after the name, options too: their spelling is not known here yet.
 Anything = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
