@@ -15,7 +15,6 @@ from typing import Any, Self
 
 from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from ledger_service.db import chain, evidence, orders, outbox, outgoing, session, tables
 from ledger_service.db.migrations import upgrade
@@ -113,7 +112,7 @@ def _engine(path: Path, committed: Callable[[], None] | None, opened: list[Any])
         opened.append(connection)
         return connection
 
-    engine = create_async_engine("sqlite+aiosqlite:///x", async_creator=connect, poolclass=NullPool)
+    engine = create_async_engine("sqlite+aiosqlite:///rows.db", async_creator=connect)
     event.listen(engine.sync_engine, "connect", session._prepare_sqlite)
     event.listen(engine.sync_engine, "begin", session._begin_sqlite)
     return engine

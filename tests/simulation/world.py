@@ -57,18 +57,18 @@ class Shape:
     @classmethod
     def of(cls, seed: int, rng: random.Random) -> Shape:
         """Choose."""
-        deep = rng.random() < 0.12
+        deep, sql = rng.random() < 0.12, seed % SQL_EVERY == SQL_EVERY - 1
         return cls(
-            devices=rng.choice((1, 2, 2, 3)),
+            devices=1 if sql else rng.choice((1, 2, 2, 3)),
             evidence=rng.randint(2, 4),
             destinations=tuple(rng.sample(sorted(ROUTES), 2)),
             split=rng.random() < 0.5,
             depth=rng.randint(1, 4),
             deep=deep,
-            sql=seed % SQL_EVERY == SQL_EVERY - 1,
+            sql=sql,
             intensity=rng.choice((0.3, 1.0, 2.0)),
             calm=rng.choice((4.0, 8.0, 20.0)),
-            minutes=rng.uniform(1.0, 3.0),
+            minutes=rng.uniform(0.7, 1.0) if sql else rng.uniform(1.0, 3.0),
             person=rng.random() < 0.3,
             ends=rng.random() < 0.6,
             revokes=rng.random() < 0.1,
