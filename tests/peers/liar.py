@@ -30,6 +30,7 @@ class Liar:
     delay: float = 0.0
     dead: bool = False
     asked: list[str] = field(default_factory=list)
+    requests: int = 0
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if self.delay:
@@ -38,6 +39,7 @@ class Liar:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+        self.requests += 1
         asked = await request.json()
         try:
             async with request.app[SESSION].post(self.target, json=asked) as answer:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from ledger_service.chain.keys import LocalSigner
+from ledger_service.domain.calls import Call, Propose
 from ledger_service.domain.chain_errors import NodesDisagree
 from ledger_service.services.dispute import accept
+from ledger_service.services.loops import forever
+from ledger_service.services.wakes import Wake
 from tests.integration.chain.follower import following, forged, is_block, orders, told
-from tests.peers.consortium import Founded
+from tests.peers.consortium import Founded, approve, mined, send
 from tests.peers.liar import Lie
 
 Change = Callable[[dict[str, Any]], Any]
+Behaviour = Callable[[web.WebSocketResponse], Awaitable[None]]
+Step = tuple[LocalSigner, Call]
 
 
 def of_blocks(change: Change) -> Lie:
@@ -136,3 +146,115 @@ async def test_from_any_block_on_the_chain_is_taken_in_without_a_gap(
     numbers = [block.number for block in follower.blocks]
     assert numbers == list(range(max(start, 1), numbers[-1] + 1))
     assert all(above.parent == below.hash for below, above in pairwise(follower.blocks))
+
+
+async def test_a_new_block_costs_one_request_and_one_with_a_settled_order_three(
+    on_embedded: Founded,
+) -> None:
+    url = on_embedded.settings.rpc[0]
+    async with following(on_embedded, url) as follower:
+        await follower.until(await orders(on_embedded, 1))
+        node, costs = follower.liars[0], []
+        ledger = on_embedded.ledger()
+        try:
+            content = on_embedded.content()
+            proposed: list[Step] = [(on_embedded.builder, Propose((content,)))]
+            steps = proposed + [
+                (on_embedded.verdict(number), approve(content, number - 1)) for number in (1, 2, 3)
+            ]
+            for key, call in steps:
+                receipt = await mined(ledger, await send(ledger, key, call))
+                before, taken = node.requests, len(follower.blocks)
+                await follower.follow.step()
+                costs.append(node.requests - before)
+                assert len(follower.blocks) == taken + 1 == receipt.block
+            before = node.requests
+            await follower.follow.step()
+            costs.append(node.requests - before)
+        finally:
+            await ledger.close()
+
+    # An event: its receipts. A settled order: its proof too. Nothing new: only whether there is.
+    assert costs == [2, 2, 2, 3, 1]
+    assert [proof.block for proof in follower.store._state.proofs.values()][-1] == receipt.block
+
+
+async def says_nothing(socket: web.WebSocketResponse) -> None:
+    await asyncio.sleep(60)
+    await socket.close()
+
+
+async def dies(socket: web.WebSocketResponse) -> None:
+    await socket.close()
+
+
+async def lies(socket: web.WebSocketResponse) -> None:
+    """Tell of heads that are nowhere, as fast as it can for a while."""
+    for number in range(10**9, 10**9 + 2000):
+        fields = {"number": hex(number), "hash": "0x" + "66" * 32, "parentHash": "0x" + "67" * 32}
+        told = {"subscription": "0x1", "result": {**fields, "timestamp": "0x1"}}
+        await socket.send_json({"jsonrpc": "2.0", "method": "eth_subscription", "params": told})
+    await asyncio.sleep(60)
+
+
+@asynccontextmanager
+async def socket_that(behaves: Behaviour | None) -> AsyncIterator[str]:
+    """Serve a subscription that behaves so; an address where nobody listens, if None."""
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        asked = await socket.receive_json()
+        if behaves is None:
+            return socket
+        if behaves is not says_nothing:
+            await socket.send_json({"jsonrpc": "2.0", "id": asked["id"], "result": "0x1"})
+        await behaves(socket)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"ws://127.0.0.1:{runner.addresses[0][1]}/"
+    if behaves is None:
+        await runner.cleanup()
+    try:
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("behaves", [says_nothing, dies, lies, None])
+async def test_a_subscription_that_lies_dies_or_is_silent_makes_it_miss_nothing_and_believe_nothing(
+    on_embedded: Founded, behaves: Behaviour | None
+) -> None:
+    url = on_embedded.settings.rpc[0]
+    async with socket_that(behaves) as socket, following(on_embedded, url) as follower:
+        follower.ledger.settings = replace(follower.ledger.settings, ws=(socket,), period=0.1)
+        wake = Wake()
+
+        async def hear() -> bool:
+            async for _ in follower.ledger.heads():
+                wake.ring()
+            return True
+
+        tasks = [
+            asyncio.create_task(forever("heads", hear, Wake(), period=0)),
+            asyncio.create_task(forever("follow", follower.follow.step, wake, period=0.5)),
+        ]
+        try:
+            last = await orders(on_embedded, 2)
+            async with asyncio.timeout(30):
+                while not follower.blocks or follower.blocks[-1].number < last:  # noqa: ASYNC110  a loop of its own fills them
+                    await asyncio.sleep(0.05)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    async with following(on_embedded, url) as honest:
+        await honest.until(last)
+
+    assert follower.blocks == honest.blocks
+    assert told(follower.facts) == told(honest.facts)
