@@ -72,8 +72,9 @@ def check(kind: str, sealers: Sealers, header: Header, epoch: int = EPOCH) -> Se
 
 
 def _clique(sealers: Sealers, header: Header, epoch: int) -> Sealers:
-    seals.check_clique(header, sealers.members)
     signer, number = seals.clique_signer(header), header.number
+    if signer not in sealers.members:
+        raise errors.BadProof("Sealed from outside the signers.", found=signer.hex())
     recent = _since(sealers.recent, number - sealers.depth)
     if any(who == signer for _, who in recent):
         raise errors.BadProof("Its signer sealed one of the blocks just below.", found=signer.hex())

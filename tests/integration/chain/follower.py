@@ -62,7 +62,8 @@ async def following(
     """Follow through a liar before each target, which are honest at first."""
     async with between(*targets) as liars:
         urls = tuple(liar.url for liar in liars)
-        settings = replace(founded.settings, rpc=urls, names=(), ws=(), **changes)
+        settings = replace(founded.settings, rpc=urls, ws=(), **changes)
+        settings = replace(settings, names=tuple(f"node-{at + 1}" for at in range(len(urls))))
         ledger, store = founded.ledger(settings), MemoryStore()
         follow = Follow(
             store=store,

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from ledger_service.chain.keys import LocalSigner
+from ledger_service.commands.node_view import look_at_disputes, look_at_heads
 from ledger_service.domain.calls import Call, Propose
 from ledger_service.domain.chain_errors import NodesDisagree
 from ledger_service.services.dispute import accept
@@ -114,9 +115,11 @@ async def test_two_nodes_with_two_final_blocks_stop_it_until_an_operator_says_wh
         await orders(on_embedded, 1)
         with pytest.raises(NodesDisagree) as found:
             await follower.take_in()
+        heads = await look_at_heads(follower.ledger)
         follower.liars[1].dead = True
         with pytest.raises(NodesDisagree):
             await follower.take_in()
+        disputed = await look_at_disputes(follower.store)
         assert follower.blocks == before
 
         right = await follower.ledger.block(int(str(found.value.fields["block"])))
@@ -126,7 +129,19 @@ async def test_two_nodes_with_two_final_blocks_stop_it_until_an_operator_says_wh
         await follower.until(await orders(on_embedded, 1))
         views = follower.ledger.nodes.views()
 
-    assert found.value.fields["has"] == right.hash.hex()
+    fields = found.value.fields
+    assert (fields["node"], fields["has"], fields["other"]) == (
+        "node-1",
+        right.hash.hex(),
+        "node-2",
+    )
+    assert heads.ok is False
+    assert f"final block {right.number} is not the same everywhere" in heads.text
+    assert f"node-1: {right.hash.hex()}" in heads.text
+    assert f"node-2: {fields['instead']}" in heads.text
+    assert disputed is not None
+    assert str(fields["instead"]) in disputed.text
+    assert "mol follow accept" in disputed.todo
     assert follower.blocks[: len(before)] == before
     assert right in follower.blocks
     assert views[0].used

@@ -11,6 +11,7 @@ import pytest
 from ledger_service.chain import nodes
 from ledger_service.chain.keys import LocalSigner
 from ledger_service.chain.settings import ChainSettings
+from ledger_service.commands.node_view import look_at_heads
 from ledger_service.domain.facts import Block
 from tests.integration.chain.follower import Follower, following, forged, is_block, orders, told
 from tests.peers.consortium import Founded, found
@@ -72,9 +73,8 @@ async def test_a_block_that_no_signer_sealed_is_taken_from_another_node_and_stop
 
 
 async def test_a_node_that_stands_still_is_left_and_asked_again_when_it_has_caught_up(
-    founded: Founded, monkeypatch: pytest.MonkeyPatch
+    founded: Founded,
 ) -> None:
-    monkeypatch.setattr("ledger_service.chain.asking.LOOK_SECONDS", 0.5)
     one, two, *_ = founded.settings.rpc
     async with following(founded, one, two) as follower:
         stuck = await caught_up(follower)
@@ -89,6 +89,9 @@ async def test_a_node_that_stands_still_is_left_and_asked_again_when_it_has_caug
         await follower.until(stuck.number + nodes.BEHIND_BLOCKS + 8)
         (view, other) = follower.ledger.nodes.views()
         assert (view.used, view.why, other.used) == (False, "behind the others", True)
+        finding = await look_at_heads(follower.ledger)
+        assert (finding.ok, finding.text.count("(behind the others)")) == (False, 1)
+        assert finding.text.startswith(f"node-1 {int(frozen['number'], 16)} (behind")
 
         follower.liars[0].lie = honestly
         async with asyncio.timeout(20):
