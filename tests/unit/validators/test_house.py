@@ -88,6 +88,31 @@ async def test_an_order_met_while_the_disk_is_full_is_judged_when_there_is_room(
     assert not us.agent.busy
 
 
+async def test_an_order_told_of_while_the_disk_is_full_is_judged_when_it_is_proposed_meanwhile(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    files = world.service.files[item.content.evidence].copy()
+    world.service.files[
+        item.content.evidence
+    ].clear()  # no verdict yet, which is to be written down
+    us.book.write({"kind": "of a later version", "padding": "x" * 200_000})
+    size = (world.folder / "agent" / FILE_NAME).stat().st_size
+    with files_of_at_most(size + 10):
+        world.service.lines.append(line(item))
+        await us.house.read_feed()
+        await world.propose(item)
+        await us.house._watcher.scan()
+        await us.house.drain()
+    assert us.verdict(item) == ("nothing", "")
+
+    world.service.files[item.content.evidence].update(files)
+    world.clock.advance(minutes=2)
+    await us.house.tend()
+    await us.house.drain()
+    assert us.verdict(item) == ("approve", "")
+
+
 @pytest.mark.parametrize("gone", ["envelope", "document", "file"])
 async def test_what_the_service_does_not_have_costs_time_and_signs_nothing(
     world: World, us: Running, gone: str
