@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -156,9 +156,7 @@ def _ledgers(settings: AgentSettings) -> tuple[ChainLedger, ChainLedger]:
     """Return the chain through our own node, and through all of them."""
     network = ChainSettings.load(settings.path(settings.network), node=settings.node)
     deployment = Deployment.load(settings.path(settings.deployment))
-    only = network
-    if settings.node:
-        only = replace(network, rpc=network.rpc[:1], ws=network.ws[:1])
+    only = network.through(0) if settings.node else network
     return TogetherLedger(only, deployment), ChainLedger(network, deployment)
 
 

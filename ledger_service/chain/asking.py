@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from ledger_service.chain.nodes import Nodes
 from ledger_service.chain.reading import Seen, place_of, seen
@@ -32,8 +31,7 @@ class Asking:
         self.settings = settings
         self.deployment = deployment
         # By an address a password may be known.
-        named = settings.names or [urlsplit(url).netloc.rpartition("@")[2] for url in settings.rpc]
-        self.nodes = Nodes(named, settings.period)
+        self.nodes = Nodes(settings.labels, settings.period)
         self._clients = [Node(url, timeout=settings.timeout) for url in settings.rpc]
         self._ours: set[int] = set()
         self._agreed: tuple[int, ids.BlockHash] | None = None

@@ -65,7 +65,8 @@ def needed(kind: str, validators: int) -> int:
 async def muster(settings: ChainSettings) -> Muster:
     """Ask each node for a sign of life; never raises for what a node does or does not say."""
     alive = await asyncio.gather(*(_is_alive(url) for url in settings.rpc))
-    asked = list(zip(settings.names, settings.sealing, alive, strict=True))
+    sealing = settings.sealing if len(settings.sealing) == len(alive) else (True,) * len(alive)
+    asked = list(zip(settings.labels, sealing, alive, strict=True))
     return Muster(
         up=tuple(name for name, _, lives in asked if lives),
         down=tuple(name for name, _, lives in asked if not lives),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.order import OrdersDomain
@@ -78,6 +79,23 @@ class ChainSettings:
     validators: int = 0
     epoch: int = EPOCH
     check_seals: bool = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return what people call each node: its name, or its host where not each has a name."""
+        if len(self.names) == len(self.rpc):
+            return self.names
+        return tuple(urlsplit(url).netloc.rpartition("@")[2] for url in self.rpc)
+
+    def through(self, *indexes: int) -> ChainSettings:
+        """Return the settings with these nodes alone."""
+        return replace(
+            self,
+            rpc=tuple(self.rpc[i] for i in indexes),
+            ws=tuple(self.ws[i] for i in indexes if i < len(self.ws)),
+            names=tuple(self.names[i] for i in indexes if self.names),
+            sealing=tuple(self.sealing[i] for i in indexes if self.sealing),
+        )
 
     @classmethod
     def load(cls, path: Path, *, node: str = "") -> ChainSettings:

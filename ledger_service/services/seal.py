@@ -94,7 +94,13 @@ class Seal:
         self._check_claim(claim, now)
         await self._check_chain(claim)
         sealing = Sealing(self, evidence, envelope, claim, now)
-        await self._check_room(sealing)
+        try:
+            await self._check_room(sealing)
+        except errors.Conflict:  # another call may have sealed the same since it was looked for
+            known = await self.find(evidence)
+            if known is None:
+                raise
+            return known
         return sealing
 
     async def find(self, evidence: ids.EvidenceId) -> Sealed | None:

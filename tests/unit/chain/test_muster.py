@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger_service.chain.muster import Muster, needed
+from ledger_service.chain.settings import ChainSettings
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,19 @@ def test_a_node_that_does_not_seal_is_named_and_not_missed() -> None:
 
     assert found.short == 0
     assert found.as_json()["down"] == ["reader"]
+
+
+def settings_of(*names: str) -> ChainSettings:
+    rpc = tuple(f"http://127.0.0.1:{port}" for port in (1, 2))
+    sealing = (True, False) if names else ()
+    return ChainSettings("qbft", 1, rpc, (), 0, 1.0, (), names=names, sealing=sealing)
+
+
+def test_an_own_node_is_taken_out_of_the_list_with_its_name() -> None:
+    own = settings_of("a", "b").through(1)
+
+    assert (own.rpc, own.labels, own.sealing) == (("http://127.0.0.1:2",), ("b",), (False,))
+
+
+def test_a_node_without_a_name_is_called_by_its_host() -> None:
+    assert settings_of().labels == ("127.0.0.1:1", "127.0.0.1:2")

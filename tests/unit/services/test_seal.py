@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from ledger_service import ports
 from ledger_service.domain import dsse, errors
 from ledger_service.domain.units import Quantity
 from ledger_service.services.seal import Limits, Sealed, Sealing
@@ -73,6 +76,40 @@ async def test_the_same_evidence_twice_at_once_is_sealed_once_and_both_are_told(
 
     assert sorted(answer.new for answer in answers) == [False, True]
     assert len(await site.track.latest(10)) == 1
+
+
+class Overtaken:
+    """A store; between its first reading and its second another call comes to its end."""
+
+    def __init__(self, store: ports.Store, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._store = store
+        self._meanwhile = meanwhile
+        self._readings = 0
+
+    def transaction(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        return self._store.transaction()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[ports.Transaction]:
+        self._readings += 1
+        if self._readings == 2:
+            await self._meanwhile()
+        async with self._store.reading() as rows:
+            yield rows
+
+
+async def test_evidence_that_another_call_seals_while_it_is_checked_has_the_same_answer(
+    site: Site,
+) -> None:
+    packed = site.world.gateway.pack()
+    store = Overtaken(site.world.store, lambda: site.post(packed))
+    late = Site(World(store=store, objects=site.world.objects))
+
+    answer = await late.seal.begin(packed.envelope)
+
+    assert isinstance(answer, Sealed)
+    assert not answer.new
+    assert answer.evidence == (await site.track.latest(10))[0].evidence.id
 
 
 async def test_a_gap_in_the_sequence_is_accepted_and_flagged(site: Site) -> None:
