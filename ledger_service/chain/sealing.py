@@ -9,7 +9,7 @@ import structlog
 
 from ledger_service.chain.reading import Seen, linked
 from ledger_service.chain.settings import ChainSettings
-from ledger_service.domain import errors, ids, sealers
+from ledger_service.domain import errors, ids, sealers, seals
 from ledger_service.domain.sealers import Sealers
 
 KEPT = 2048
@@ -31,15 +31,16 @@ class Sealing:
         self.kind = settings.kind
         self.is_checked = settings.check_seals and self.kind in {sealers.CLIQUE, sealers.QBFT}
         self._depth = settings.finality_depth
+        # A depth in the file that is not that of its validators was somebody's decision.
+        usual = not settings.validators or self._depth == seals.clique_quorum(settings.validators)
+        self._is_counted = usual and self.kind == sealers.CLIQUE
         self._epoch = settings.epoch
         self._genesis = genesis
         self._above: OrderedDict[ids.BlockHash, Sealers] = OrderedDict()
 
     def depth(self, above: Sealers | None) -> int:
-        """Return how many blocks above one make it final, by who may seal them."""
-        if above is None or self.kind != sealers.CLIQUE:
-            return self._depth
-        return above.depth
+        """Return how many blocks above one make it final: by who may seal them, or as the file says."""
+        return above.depth if above is not None and self._is_counted else self._depth
 
     async def above(self, number: int, block: ids.BlockHash, fetch: Fetch) -> Sealers | None:
         """Return who may seal above a block; None where seals are not checked.

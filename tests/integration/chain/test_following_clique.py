@@ -131,6 +131,9 @@ async def test_what_is_final_follows_the_signers_as_votes_change_them(
         depths.append(follower.ledger.finality_depth)
         cursor, head = await follower.cursor(), await follower.ledger.head()
         late = await follower.follow.lag()
+    async with following(founded, network.urls[0], start=start, finality_depth=0) as told_so:
+        await told_so.until(start)
+        assert told_so.ledger.finality_depth == 0
     # From the middle, and at once over both changes: the same.
     async with following(founded, network.urls[1], start=start) as again:
         assert cursor is not None
