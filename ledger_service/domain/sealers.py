@@ -78,6 +78,9 @@ def _clique(sealers: Sealers, header: Header, epoch: int) -> Sealers:
     recent = _since(sealers.recent, number - sealers.depth)
     if any(who == signer for _, who in recent):
         raise errors.BadProof("Its signer sealed one of the blocks just below.", found=signer.hex())
+    # What an epoch's block lists is begun from later: it has to be what the votes made.
+    if number % epoch == 0 and set(seals.clique_signers(header)) != sealers.members:
+        raise errors.BadProof("It lists other signers than the votes made.", found=number)
     vote = None if number % epoch == 0 else seals.clique_vote(header)
     later = sealers.after(number, signer, vote, epoch)
     kept = (*recent, (number, signer))
