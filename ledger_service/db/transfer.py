@@ -134,13 +134,20 @@ async def make_schema(
     return [Shape(shape.name, columns[shape.name], shape.order) for shape in made]
 
 
-async def finish(connection: AsyncConnection, sequence: int, body: dict[str, Any]) -> None:
+async def finish(
+    connection: AsyncConnection, sequence: int, *, copy_of: datetime, at: datetime
+) -> None:
     """Bring a filled database to the present schema, its numbers and its feed beyond what was.
 
     `sequence`: at least where the feed goes on. Whoever read the feed of before stands between the
-    old numbers and the new ones, sees that his line is not there, and reads it anew.
+    old numbers and the new ones, sees that his line is not there, and reads it anew. `copy_of`: when
+    the copy was made; the line tells the oldest copy that was ever brought back, for whoever was
+    away over both restores. Raise BackupDamaged for an earlier line that does not tell.
     """
     await connection.run_sync(bring)
+    earlier = (await connection.execute(select(feed.c.body).where(feed.c.kind == MARK))).scalars()
+    oldest = min([copy_of, *(_copy_of(body) for body in earlier)])
+    body = {"copyOf": oldest.isoformat(), "at": at.isoformat()}
     await connection.execute(feed.delete().where(feed.c.kind == MARK))
     last = select(func.coalesce(func.max(feed.c.sequence), 0))
     following = max(sequence, int((await connection.execute(last)).scalar_one()) + 1)
@@ -190,6 +197,14 @@ def _drop_all(connection: Connection) -> None:
     found = MetaData()
     found.reflect(connection)
     found.drop_all(connection)
+
+
+def _copy_of(body: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(body["copyOf"]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError) as exc:
+        text_ = "Its feed does not tell which copy it was restored from."
+        raise BackupDamaged(text_, found=repr(body)[:80]) from exc
 
 
 async def _move_sequences(connection: AsyncConnection, shape: Shape) -> None:

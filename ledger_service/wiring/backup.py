@@ -47,7 +47,8 @@ async def make(
 ) -> tuple[Copy, Copied]:
     """Make a copy in a folder; return it, and what became of the objects.
 
-    Rows first: an object is there before a row names it, and is never changed or deleted.
+    Rows first: an object is there before a row names it, and is never changed or deleted. Its time is
+    of before the rows were read: whoever gives again what came since gives too much, never too little.
     Raise BackupIncomplete, StorageError, ConfigError, InUse.
     """
     chain = chain_of(settings)
@@ -55,6 +56,7 @@ async def make(
     store = SqlStore(make_engine(database_url(settings)))
     try:
         with copies.making(home) as making:
+            made_at = datetime.now(UTC)
             async with store.snapshot() as connection:
                 rows = await _read_rows(connection, making, progress)
             told = partial(progress, "objects")
@@ -63,7 +65,7 @@ async def make(
                 raise BackupIncomplete(
                     found=f"{len(copied.missing)} missing", first=copied.missing[0]
                 )
-            return making.finish(_manifest(making, chain, rows, copied)), copied
+            return making.finish(_manifest(making, made_at, chain, rows, copied)), copied
     finally:
         await store.close()
 
@@ -132,13 +134,15 @@ def _reached(row: Mapping[str, Any]) -> Reached:
     return Reached(number=row["block"], hash=base64.b64decode(row["hash"]).hex())
 
 
-def _manifest(making: Making, chain: ChainIdentity, rows: Rows, copied: Copied) -> Manifest:
+def _manifest(
+    making: Making, made_at: datetime, chain: ChainIdentity, rows: Rows, copied: Copied
+) -> Manifest:
     part = making.part(OBJECTS, {"key": "text", "size": "integer"})
     sizes = sorted(copied.sizes.items())
     for at in range(0, len(sizes), ROWS_AT_ONCE):
         part.write([key, size] for key, size in sizes[at : at + ROWS_AT_ONCE])
     return Manifest(
-        made_at=datetime.now(UTC),
+        made_at=made_at,
         program=version("maintenance-order-ledger"),
         schema_=rows.schema,
         chain=chain,

@@ -139,8 +139,8 @@ async def _fill(connection: AsyncConnection, copy: Copy, progress: Progress) -> 
         progress("database", at, len(shapes))
         await transfer.write(connection, shape, copy.rows(parts[shape.name]))
     now = datetime.now(UTC)
-    body = {"copyOf": manifest.made_at.isoformat(), "at": now.isoformat()}
-    await transfer.finish(connection, int(now.timestamp()) * LINES_A_SECOND, body)
+    sequence = int(now.timestamp()) * LINES_A_SECOND
+    await transfer.finish(connection, sequence, copy_of=manifest.made_at, at=now)
     progress("database", len(shapes), len(shapes))
 
 

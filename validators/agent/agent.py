@@ -228,7 +228,8 @@ class Agent:
         except (errors.NotFound, SourceDown) as exc:
             log.warning("result not handed in", order=order.hex(), why=str(exc))
             return
-        self._book.jot({"kind": "handed", "order": order.hex()})
+        at = format_time(self._clock.now())
+        self._book.jot({"kind": "handed", "order": order.hex(), "at": at})
 
     async def _consider(self, item: Announced) -> None:
         place = await self._place(item)

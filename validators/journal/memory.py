@@ -7,7 +7,7 @@ that could not be signed), `late` (one that cannot be approved in time, or could
 approval without a `signed` is decided: it waits for its batch), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
 `void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
 again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `reopened` (decided and not signed at a start: judged anew), `stuck`
-(no node takes it), `mined`, `handed` (the result document is with the service), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
+(no node takes it), `mined`, `handed` (the result document is with the service since `at`), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
 whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that
@@ -75,6 +75,7 @@ class Memory:
         self.voids: Counter[tuple[str, ids.OrderId]] = Counter()
         self.late: dict[ids.OrderId, dict[str, Any]] = {}
         self.results: dict[ids.OrderId, bytes] = {}
+        self._handed: dict[ids.OrderId, datetime] = {}
         self.unproposed: dict[ids.OrderId, dict[str, Any]] = {}
         self.key: ids.Address | None = None
         self.unaccounted: dict[ids.OrderId, dict[str, Any]] = {}
@@ -300,13 +301,13 @@ class Memory:
             self.failures.append(entry)
 
     def results_since(self, moment: datetime) -> list[ids.OrderId]:
-        """Return the orders that we approved since, whose result documents were handed in."""
+        """Return the orders whose result documents were handed in since, or nobody knows when."""
         return [
             order
             for order, entry in self.verdicts.items()
             if "result" in entry
             and order not in self.results
-            and datetime.fromisoformat(entry["at"]) >= moment
+            and self._handed.get(order, moment) >= moment
         ]
 
     def _note_wanted(self, entry: dict[str, Any]) -> None:
@@ -316,6 +317,8 @@ class Memory:
 
     def _note_handed(self, entry: dict[str, Any]) -> None:
         self.results.pop(_order(entry), None)
+        if "at" in entry:  # journals of before do not tell
+            self._handed[_order(entry)] = datetime.fromisoformat(entry["at"])
 
     def _note_closed(self, entry: dict[str, Any]) -> None:
         order = _order(entry)

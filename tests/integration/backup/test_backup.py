@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ledger_service.db.migrations import bring, upgrade
 from ledger_service.db.session import begun, make_engine
 from ledger_service.domain import errors
 from ledger_service.domain.backup_errors import BackupIncomplete, NotEmpty
+from ledger_service.domain.records import Announcement
 from ledger_service.storage import copies
 from ledger_service.wiring import backup
 from tests.conformance import rows as make
@@ -74,14 +76,47 @@ async def test_whoever_reads_the_feed_of_a_service_that_was_restored_twice_never
     await asyncio.sleep(1.1)  # restores are told apart by the second
     await second.restore(tmp_path / "safe")
 
-    marks = []
-    for service in (first, second):
-        store = service.store()
-        async with store.reading() as rows:
-            marks += [it for it in await rows.orders.announcements(0, 99) if it.kind == "restored"]
-        await store.close()
-    assert len(marks) == 2
-    assert marks[0].sequence < marks[1].sequence
+    earlier, later = await mark_of(first), await mark_of(second)
+    assert earlier.sequence < later.sequence
+
+
+async def mark_of(service: Service) -> Announcement:
+    """Return the one line of the feed that tells of a restore."""
+    store = service.store()
+    async with store.reading() as rows:
+        (mark,) = [it for it in await rows.orders.announcements(0, 99) if it.kind == "restored"]
+    await store.close()
+    return mark
+
+
+async def test_whoever_was_away_over_two_restores_hears_of_the_older_copy(
+    make_service: Make, tmp_path: Path
+) -> None:
+    old, first, second = (make_service("sqlite") for _ in range(3))
+    await old.fill()
+    oldest = await old.back_up(tmp_path / "safe")
+    await first.restore(tmp_path / "safe")
+    newest = await first.back_up(tmp_path / "safe")
+    assert newest.name == copies.listed(tmp_path / "safe")[-1]
+
+    await second.restore(tmp_path / "safe")
+
+    told = (await mark_of(second)).body["copyOf"]
+    assert datetime.fromisoformat(told) == oldest.manifest.made_at < newest.manifest.made_at
+
+
+async def test_the_time_of_a_copy_is_of_before_its_rows_were_read(
+    make_service: Make, tmp_path: Path
+) -> None:
+    service = make_service("sqlite")
+    await service.fill()
+    begun: list[datetime] = []
+
+    copy, _ = await backup.make(
+        service.settings, tmp_path / "safe", lambda *_: begun.append(datetime.now(UTC))
+    )
+
+    assert copy.manifest.made_at <= begun[0]
 
 
 async def test_a_copy_made_while_the_service_writes_is_of_one_moment_with_all_its_objects(

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.validators.world import Running, World, line
 from validators.agent.feed import FULL_PAGE
 from validators.agent.source import SourceDown
+from validators.journal.memory import Memory
 
 
 async def read(us: Running) -> None:
@@ -117,6 +118,42 @@ async def test_a_service_that_was_restored_is_given_the_results_it_lost(
     assert item.order in handed
     assert world.service.handed == (handed if again else {})
     assert us.memory.results == {}
+
+
+async def test_a_result_approved_long_before_the_copy_and_handed_in_after_it_is_given_again(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    world.service.takes_results = False
+    world.service.lines = [line(item)]
+    await read(us)
+    world.clock.advance(minutes=20)
+    copied = restored(world, 0)
+    world.service.takes_results = True
+    world.clock.advance(minutes=2)
+    await us.house.tend()
+    handed = dict(world.service.handed)
+    world.service.handed.clear()
+    world.service.lines = [copied]
+
+    await read(us)
+    world.clock.advance(minutes=2)  # it is tried again, later each time
+    await us.house.tend()
+
+    assert item.order in handed
+    assert world.service.handed == handed
+
+
+async def test_a_result_of_a_journal_that_does_not_tell_when_it_was_handed_in_is_given_again(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    world.service.lines = [line(item)]
+    await read(us)
+    await us.house.tend()
+    entries = [us.memory.verdicts[item.order], {"kind": "handed", "order": item.order.hex()}]
+
+    assert Memory(entries).results_since(world.clock.now() + timedelta(days=1)) == [item.order]
 
 
 @pytest.mark.parametrize("body", [{}, {"copyOf": 7}, {"copyOf": "yesterday"}, [], None])
