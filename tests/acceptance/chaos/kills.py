@@ -97,17 +97,14 @@ async def run(
     report: Callable[[str], None],
 ) -> Verdict:
     """Post evidence and report work while processes are killed; judge what came of it."""
-    async with running(folder, wanted) as stack:
+    async with running(folder, wanted) as stack, Load(stack) as load:
         report(f"{len(stack.supervisor.names())} processes and {len(stack.nodes)} node(s) run")
-        load, killer = Load(stack), Killer(stack, rng)
-        try:
-            killing = asyncio.create_task(killer.run(kills, freezes, seconds))
-            posting = asyncio.create_task(load.spread(stack.claims, seconds))
-            await asyncio.gather(killing, posting)
-            report(f"killed {dict(killer.killed)}, frozen {dict(killer.frozen)}")
-            await load.follow(seconds=FOLLOW_SECONDS)
-        finally:
-            await load.close()
+        killer = Killer(stack, rng)
+        await asyncio.gather(
+            killer.run(kills, freezes, seconds), load.spread(stack.claims, seconds)
+        )
+        report(f"killed {dict(killer.killed)}, frozen {dict(killer.frozen)}")
+        await load.follow(seconds=FOLLOW_SECONDS)
         stack.supervisor.check()
         verdict = await judge(stack, [piece.evidence for piece in load.pieces])
         verdict.figures |= {"kills": killer.killed.total(), "freezes": killer.frozen.total()}

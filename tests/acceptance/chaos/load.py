@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -118,7 +118,10 @@ class Load:
             await self.look(piece)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         for client in (*self._clients, *self._technicians):
             await client.aclose()
 

@@ -24,8 +24,7 @@ async def test_a_database_that_is_killed_twice_loses_nothing_and_all_goes_on_whe
 ) -> None:
     with running_postgres() as cluster:
         shape = Shape(database=cluster.create(), workers=2, orders=ORDERS)
-        async with running(tmp_path, shape) as stack:
-            load = Load(stack)
+        async with running(tmp_path, shape) as stack, Load(stack) as load:
             posting = asyncio.create_task(load.spread(stack.claims, SECONDS))
             for _ in range(2):
                 await asyncio.sleep(SECONDS / 4)
@@ -36,7 +35,6 @@ async def test_a_database_that_is_killed_twice_loses_nothing_and_all_goes_on_whe
             await posting
             await load.follow(seconds=FOLLOW_SECONDS)
             verdict = await judge(stack, [piece.evidence for piece in load.pieces])
-            await load.close()
             restarts = sum(stack.supervisor.restarts.values())
 
     assert verdict.clean, verdict

@@ -129,15 +129,16 @@ async def test_a_full_disk_is_said_leaves_nothing_half_and_is_forgotten_when_the
 ) -> None:
     with mounted(tmp_path) as disks:
         database = f"sqlite+aiosqlite:///{disks.database.place / 'mol.db'}"
-        async with running(tmp_path, Shape(database=database, orders=3)) as stack:
-            load = Load(stack)
+        async with (
+            running(tmp_path, Shape(database=database, orders=3)) as stack,
+            Load(stack) as load,
+        ):
             await fill_objects(stack, load, disks.objects, stack.claims[0])
             await fill_places(stack, load, disks.places, stack.claims[1])
             await fill_database(stack, load, disks.database, stack.claims[2])
 
             await load.follow(seconds=FOLLOW_SECONDS)
             verdict = await judge(stack, [piece.evidence for piece in load.pieces])
-            await load.close()
             restarts = sum(stack.supervisor.restarts.values())
         left = [it for disk in disks.places for it in half_written(disk.place)]
 

@@ -69,8 +69,7 @@ async def ready(stack: Stack) -> dict[str, Any]:
 async def test_a_chain_that_halts_loses_nothing_is_explained_and_goes_on_when_its_nodes_are_back(
     tmp_path: Path, kind: Kind
 ) -> None:
-    async with running(tmp_path, Shape(kind, orders=4)) as stack:
-        load = Load(stack)
+    async with running(tmp_path, Shape(kind, orders=4)) as stack, Load(stack) as load:
         before, between, in_halt, late = stack.claims
         await load.post(before)
         assert (await ready(stack))["nodes"]["text"] == "all 4 answer"
@@ -95,7 +94,6 @@ async def test_a_chain_that_halts_loses_nothing_is_explained_and_goes_on_when_it
         await load.post(late)
         await load.follow(seconds=FOLLOW_SECONDS)
         verdict = await judge(stack, [piece.evidence for piece in load.pieces])
-        await load.close()
 
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == len(load.pieces) == 4

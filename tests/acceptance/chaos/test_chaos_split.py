@@ -115,8 +115,8 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
     async with laid(NAMES) as wires:
         shape = Shape("clique", orders=2, environment=environment)
         shape = replace(shape, before_start=prepared(wires, depth))
-        async with running(tmp_path, shape) as stack:
-            split, load = Split(stack, wires), Load(stack)
+        async with running(tmp_path, shape) as stack, Load(stack) as load:
+            split = Split(stack, wires)
             before, forked = stack.claims
             await load.until(await load.post(before), "Validated", seconds=PATIENCE_SECONDS)
 
@@ -130,7 +130,6 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
 
             await load.follow(seconds=FOLLOW_SECONDS)
             verdict = await judge(stack, [piece.evidence for piece in load.pieces])
-            await load.close()
 
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == 2
