@@ -1,6 +1,6 @@
 """A real fork: one of four signers is cut off and seals a block of its own, an order in it.
 
-The service sees the chain through that node alone, so it sees the block, and sees it abandoned.
+The service sees the chain through that node alone, so that its transaction is in no other pool.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Split:
         self.ask(LONELY, "miner_start")
         await until(lambda: self.height(LONELY) > common)
         found = self.block(LONELY, common + 1)
-        await until(lambda: self.height("node-1") > common + 1)
+        # Heavier whoever's turn it was: geth takes the shorter of two chains of one difficulty.
+        await until(lambda: self.height("node-1") > common + LIMIT)
         assert self.block("node-1", common + 1) != found
         return found
 
@@ -85,14 +86,13 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-def prepared(wires: Wires, depth: int | None) -> Callable[[Site, Network], None]:
-    """Lead the peers through wires, and give the service one node and its finality."""
+def prepared(wires: Wires) -> Callable[[Site, Network], None]:
+    """Lead the peers through wires, and give the service one node."""
 
     def prepare(site: Site, network: Network) -> None:
         wires.plug(site.chain)
         nodes = tuple(node for node in network.nodes if node.name == LONELY)
-        kept = network.finality_depth if depth is None else depth
-        own = replace(network, nodes=nodes, finality_depth=kept)
+        own = replace(network, nodes=nodes)
         (site.root / "own").mkdir()
         own.save(site.root / "own")
 
@@ -105,16 +105,15 @@ def hops(piece: Piece) -> list[str]:
 
 @pytest.mark.clique
 @pytest.mark.timeout(500)
-@pytest.mark.parametrize("depth", [0, None], ids=["no depth", "depth as shipped"])
 async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_all_once(
-    tmp_path: Path, depth: int | None
+    tmp_path: Path,
 ) -> None:
     if not cached_geth().exists() and shutil.which("go") is None:
         pytest.skip("geth 1.13.15 is not built and Go is not there to build it")
     environment = {"MOL_CHAIN__NETWORK": str(tmp_path / "own/network.json")}
     async with laid(NAMES) as wires:
         shape = Shape("clique", orders=2, environment=environment)
-        shape = replace(shape, before_start=prepared(wires, depth))
+        shape = replace(shape, before_start=prepared(wires))
         async with running(tmp_path, shape) as stack, Load(stack) as load:
             split = Split(stack, wires)
             before, forked = stack.claims
@@ -123,8 +122,6 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
             common = await split.part()
             piece = await load.post(forked)
             abandoned = await split.seal_alone(common)
-            if depth == 0:
-                await load.until(piece, "Proposed", seconds=PATIENCE_SECONDS)
             await split.heal(common)
             assert split.block(LONELY, common + 1) != abandoned
 
@@ -133,4 +130,4 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
 
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == 2
-    assert ("chain rewritten" in hops(piece)) == (depth == 0)
+    assert "chain rewritten" not in hops(piece)  # what is not final was never taken in
