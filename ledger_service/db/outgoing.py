@@ -91,6 +91,16 @@ class SqlOutgoing:
             update(outgoing).where(outgoing.c.key == key).values(state=state.value, reason=reason)
         )
 
+    async def end(self, item: Outgoing, state: TxState, reason: str = "") -> bool:
+        """Say what became of this very nonce: the purpose alone may be another one's by now."""
+        table = outgoing.c
+        done = await self._connection.execute(
+            update(outgoing)
+            .where(table.key == item.key, table.nonce == item.nonce, _STORED)
+            .values(state=state.value, reason=reason)
+        )
+        return bool(done.rowcount)
+
     async def sent(self, keys: Sequence[str], at: datetime, *, refused: bool | None) -> None:
         """Count a broadcast of each."""
         values: dict[str, Any] = {"sends": outgoing.c.sends + 1, "sent_at": at}

@@ -33,7 +33,10 @@ class OutgoingRows(Protocol):
         """Return what was stored before a moment and is not mined, of any signer, by nonce."""
 
     async def settle(self, key: str, state: TxState, reason: str = "") -> None:
-        """Say what became of it."""
+        """Say what became of a purpose, by what the chain shows of it."""
+
+    async def end(self, outgoing: Outgoing, state: TxState, reason: str = "") -> bool:
+        """Say what became of this very nonce; False if somebody said it before: then nothing changes."""
 
     async def sent(self, keys: Sequence[str], at: datetime, *, refused: bool | None) -> None:
         """Count a broadcast of each. `refused`: by every node; None if that is not known."""

@@ -12,10 +12,11 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import dsse, errors, ids, order, statement
 from ledger_service.domain.calls import Propose
-from ledger_service.domain.facts import Skipped, Version
+from ledger_service.domain.facts import Version
 from ledger_service.domain.jobplan import JobPlan, JobPlans
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Stage
 from ledger_service.domain.records import Evidence, Hop, Order, Outgoing, TxState
+from ledger_service.services import effect
 from ledger_service.services.adopt import Adopt, NotTheDocument, NotYet
 from ledger_service.services.announce import announcement
 from ledger_service.services.send import BATCH, PROPOSE, Ended, Sender, Wanted, purpose
@@ -79,6 +80,7 @@ class Anchor:
         waiting = await self._waiting()
         if not waiting:
             return False
+        await self._check_not_behind()
         built = await self._build_all(waiting)
         outgoing = await self._commit(built)
         if outgoing:
@@ -89,10 +91,7 @@ class Anchor:
     async def reconcile(self, *, at_start: bool = False) -> bool:
         """Send again what the chain does not have; fail evidence whose proposal had no effect."""
         ended = await self._sender.look(at_start=at_start)
-        skipped = await self._skipped(ended)
-        judged = await asyncio.gather(*(self._without_effect(item, skipped) for item in ended))
-        pairs = zip(ended, judged, strict=True)
-        await self._end([(item, without) for item, without in pairs if without is not None])
+        await self._end(await effect.without_effect(self._ledger, ended))
         return False
 
     async def again(self, evidence: ids.EvidenceId) -> None:
@@ -132,6 +131,19 @@ class Anchor:
             found = await rows.evidence.to_anchor(room + len(self._aside))
         return [item for item in found if item.id not in self._aside][:room]
 
+    async def _check_not_behind(self) -> None:
+        """Raise NodeUnreachable if the chain that is asked ends below what was taken in.
+
+        A node that is still catching up knows no version and no order: nothing it says is final.
+        """
+        async with self._store.reading() as rows:
+            cursor = await rows.chain.cursor()
+        head = (await self._ledger.head()).number
+        if cursor is not None and head < cursor.number:
+            raise errors.NodeUnreachable(
+                "The node is behind what was taken in.", found=head, expected=cursor.number
+            )
+
     async def _build_all(self, waiting: Sequence[Evidence]) -> list[Built]:
         """Build and try each; what cannot be anchored is written down, and holds up no other.
 
@@ -169,9 +181,12 @@ class Anchor:
 
         What nothing is built for is left out.
 
-        Raise NodeUnreachable if that is why, and no node `answered` of any: then it is nobody's own.
+        Raise NodeUnreachable if that is why, and no node `answered` of any: then it is nobody's own;
+        or if the node is behind.
         """
         results = await asyncio.gather(*map(build, waiting), return_exceptions=True)
+        if any(isinstance(found, FINAL) for found in results):
+            await self._check_not_behind()  # the node that said so may be another one by now
         built: list[Built] = []
         away: list[Exception] = []
         for evidence, found in zip(waiting, results, strict=True):
@@ -311,7 +326,8 @@ class Anchor:
     async def _end_one(
         self, rows: ports.Transaction, ended: Ended, without: Mapping[ids.OrderId, str]
     ) -> None:
-        await rows.outgoing.settle(ended.outgoing.key, ended.state, ended.reason)
+        if not await rows.outgoing.end(ended.outgoing, ended.state, ended.reason):
+            return  # another process was faster, and may have used the purpose again
         for name, reason in without.items():
             evidence = (await rows.orders.get(name)).content.evidence
             await rows.orders.void(name)
@@ -320,49 +336,6 @@ class Anchor:
             await self._write_failure(rows, evidence, Stage.ANCHORING, reason, stage)
         if ended.state is TxState.FAILED and not ended.outgoing.key.startswith(PROPOSE):
             await self._sender.note_failure(rows, ended)
-
-    async def _without_effect(
-        self, ended: Ended, skipped: Mapping[ids.TxHash, dict[ids.OrderId, str]]
-    ) -> dict[ids.OrderId, str] | None:
-        """Return the orders that a transaction did not propose and nobody else did, with the reason.
-
-        None if the chain cannot say it now: then it is asked again.
-        """
-        if not ended.outgoing.key.startswith(PROPOSE):
-            return {}
-        suspects = dict.fromkeys(ended.outgoing.orders, ended.reason)
-        if ended.state is TxState.MINED:
-            assert ended.receipt is not None, "it was mined"
-            if len(ended.outgoing.orders) > 1 and ended.receipt.hash not in skipped:
-                return None
-            suspects = skipped.get(ended.receipt.hash, {})
-        words = await asyncio.gather(*(self._ledger.word(order) for order in suspects))
-        pairs = zip(suspects.items(), words, strict=True)
-        return {order: reason for (order, reason), word in pairs if not word.proposed_at}
-
-    async def _skipped(self, ended: Sequence[Ended]) -> Mapping[ids.TxHash, dict[ids.OrderId, str]]:
-        """Return what each batch left out, by the events of this very transaction.
-
-        Agents' batches skip too, an order that is not proposed yet among others: that is no failure.
-        A batch whose block is another one by now is not in the answer.
-        """
-        receipts = [
-            item.receipt
-            for item in ended
-            if item.receipt and item.state is TxState.MINED and len(item.outgoing.orders) > 1
-        ]
-        heights = sorted({receipt.block for receipt in receipts})
-        blocks = await asyncio.gather(*(self._ledger.block(height) for height in heights))
-        there = {block.hash: block for block in blocks if block is not None}
-        found: dict[ids.TxHash, dict[ids.OrderId, str]] = {
-            receipt.hash: {} for receipt in receipts if receipt.block_hash in there
-        }
-        for facts in await asyncio.gather(*map(self._ledger.facts, there.values())):
-            for fact in facts:
-                if isinstance(fact.event, Skipped) and fact.place.transaction in found:
-                    why = f"Skipped by the contract: reason {fact.event.why}, found {fact.event.found}."
-                    found[fact.place.transaction][fact.event.order] = why
-        return found
 
     async def _fail(self, evidence: ids.EvidenceId, reason: str) -> None:
         async with self._store.transaction() as rows:

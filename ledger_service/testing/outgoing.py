@@ -75,6 +75,14 @@ class MemoryOutgoing:
         if key in self._rows:
             self._rows[key] = replace(self._rows[key], state=state, reason=reason)
 
+    async def end(self, item: Outgoing, state: TxState, reason: str = "") -> bool:
+        """Say what became of this very nonce."""
+        present = self._rows.get(item.key)
+        if present is None or (present.nonce, present.state) != (item.nonce, TxState.STORED):
+            return False
+        self._rows[item.key] = replace(present, state=state, reason=reason)
+        return True
+
     async def sent(self, keys: Sequence[str], at: datetime, *, refused: bool | None) -> None:
         """Count a broadcast of each."""
         for item in [self._rows[key] for key in keys if key in self._rows]:

@@ -335,3 +335,24 @@ async def test_who_holds_the_cursor_writes_before_the_next_block_is_taken_in(
     await asyncio.gather(adopt(), take_in())
 
     assert seen == [make.evidence(1).id]
+
+
+async def test_an_end_is_that_of_one_nonce_and_touches_no_later_try_of_its_purpose(
+    store: ports.Store,
+) -> None:
+    first = make.outgoing(3)
+    second = make.outgoing(4, key=first.key)
+    async with store.transaction() as rows:
+        await rows.outgoing.add(first)
+    async with store.transaction() as rows:
+        assert await rows.outgoing.end(first, TxState.FAILED, "lost")
+        await rows.outgoing.add(second)
+
+    async with store.transaction() as rows:  # who judged the first try too, and comes later
+        assert not await rows.outgoing.end(first, TxState.FAILED, "lost")
+
+    async with store.transaction() as rows:
+        assert await rows.outgoing.unfinished(make.SIGNER) == [second]
+        assert await rows.outgoing.end(second, TxState.MINED)
+        assert not await rows.outgoing.end(second, TxState.FAILED, "late")
+        assert await rows.outgoing.get(second.key) == replace(second, state=TxState.MINED)

@@ -54,7 +54,7 @@ class House:
             while len(found) < count:
                 for ended in await sender.look(at_start=first):
                     async with self.store.transaction() as rows:
-                        await rows.outgoing.settle(ended.outgoing.key, ended.state, ended.reason)
+                        await rows.outgoing.end(ended.outgoing, ended.state, ended.reason)
                     found.append(ended)
                 first = False
                 await asyncio.sleep(0.2)
