@@ -81,8 +81,12 @@ class SqlChain:
         ).first()
         return _block(row) if row else None
 
-    async def rewind(self, to: Block) -> Sequence[ids.OrderId]:
-        """Drop all above `to`; deliveries already done stay done."""
+    async def rewind(self, to: Block, expected: Block) -> Sequence[ids.OrderId]:
+        """Move the cursor back and drop all above `to`; deliveries already done stay done.
+
+        The cursor first: what another that follows has not committed yet, no DELETE would see.
+        """
+        await self._move(to, expected)
         query = select(fact.c.order).where(fact.c.block > to.number).distinct()
         touched = [ids.OrderId(row.order) for row in await self._connection.execute(query)]
         for table in (fact, proof):
@@ -93,9 +97,6 @@ class SqlChain:
             )
         )
         await self._connection.execute(delete(block).where(block.c.number > to.number))
-        await self._connection.execute(
-            update(cursor).where(cursor.c.name == CURSOR).values(block=to.number, hash=to.hash)
-        )
         return touched
 
     async def add_fact(self, item: Fact) -> bool:

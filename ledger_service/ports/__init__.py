@@ -221,10 +221,11 @@ class ChainRows(Protocol):
     async def block(self, number: int) -> Block | None:
         """Return a block taken in, by number."""
 
-    async def rewind(self, to: Block) -> Sequence[ids.OrderId]:
+    async def rewind(self, to: Block, expected: Block) -> Sequence[ids.OrderId]:
         """Drop all above `to` (blocks, facts, proofs, undelivered outbox rows of them).
 
-        Move the cursor; return the orders concerned.
+        Move the cursor back from `expected`; return the orders concerned. Raise CursorMoved if it is
+        elsewhere, before anything is dropped.
         """
 
     async def add_fact(self, fact: Fact) -> bool:

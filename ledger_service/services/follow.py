@@ -244,7 +244,7 @@ class Follow:
         common = await self._common(cursor)
         log.warning("the chain was rewritten", from_block=cursor.number, to_block=common.number)
         async with self._store.transaction() as rows:
-            for order in await rows.chain.rewind(common):
+            for order in await rows.chain.rewind(common, cursor):
                 await self._restate(rows, order, common)
 
     async def _restate(self, rows: ports.Transaction, order: ids.OrderId, common: Block) -> None:

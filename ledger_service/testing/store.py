@@ -299,10 +299,13 @@ class MemoryChain:
 
     async def advance(self, to: Block, expected: Block | None) -> None:
         """Move the cursor."""
-        if await self.cursor() != expected:
-            raise errors.CursorMoved(expected=expected and expected.number, wanted=to.number)
+        await self._expect(expected, to)
         self._state.blocks[to.number] = to
         self._state.cursor[:] = [to]
+
+    async def _expect(self, expected: Block | None, wanted: Block) -> None:
+        if await self.cursor() != expected:
+            raise errors.CursorMoved(expected=expected and expected.number, wanted=wanted.number)
 
     async def hold(self) -> None:
         """Do nothing: writers take turns anyway."""
@@ -323,9 +326,10 @@ class MemoryChain:
         """Return a block taken in."""
         return self._state.blocks.get(number)
 
-    async def rewind(self, to: Block) -> Sequence[ids.OrderId]:
+    async def rewind(self, to: Block, expected: Block) -> Sequence[ids.OrderId]:
         """Drop all above."""
         state = self._state
+        await self._expect(expected, to)
         gone = {key: item for key, item in state.facts.items() if item.place.block > to.number}
         for key in gone:
             del state.facts[key]

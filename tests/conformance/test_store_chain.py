@@ -118,7 +118,7 @@ async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports
         await rows.outbox.settle([make.outcome(make.delivery(7, to="erp"), "me")])
 
     async with store.transaction() as rows:
-        concerned = await rows.chain.rewind(make.block(5))
+        concerned = await rows.chain.rewind(make.block(5), make.block(7))
 
     assert set(concerned) == {make.order(2).id, make.order(3).id}
     async with store.reading() as rows:
@@ -139,13 +139,62 @@ async def test_what_was_rewound_can_be_taken_in_anew(store: ports.Store) -> None
     await follow(store, 5, 6)
     async with store.transaction() as rows:
         await rows.chain.add_fact(make.fact(6))
-        await rows.chain.rewind(make.block(5))
+        await rows.chain.rewind(make.block(5), make.block(6))
 
     async with store.transaction() as rows:
         assert await rows.chain.add_fact(make.fact(6, status=Status.EMERGENCY))
         await rows.chain.advance(make.block(6), make.block(5))
     async with store.reading() as rows:
         assert list(await rows.chain.facts(ORDER)) == [make.fact(6, status=Status.EMERGENCY)]
+
+
+async def rewind(store: ports.Store, to: facts.Block, expected: facts.Block) -> None:
+    async with store.transaction() as rows:
+        await rows.chain.rewind(to, expected)
+
+
+async def test_a_second_rewind_from_the_same_cursor_is_told_and_drops_nothing(
+    store: ports.Store,
+) -> None:
+    await follow(store, 3, 4, 5, 6)
+    await rewind(store, make.block(3), make.block(6))
+    async with store.transaction() as rows:
+        for number in (4, 5, 6):
+            await rows.chain.advance(make.block(number, fork=1), await rows.chain.cursor())
+        await rows.chain.add_fact(make.fact(6))
+
+    for expected in (make.block(6), make.block(5, fork=1), make.block(7)):
+        with pytest.raises(errors.CursorMoved):
+            await rewind(store, make.block(5), expected)
+
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() == make.block(6, fork=1)
+        assert len(await rows.chain.facts(ORDER)) == 1
+
+
+async def test_who_rewinds_while_another_takes_a_block_in_is_told_and_nobody_is_stuck(
+    store: ports.Store,
+) -> None:
+    await follow(store, 5, 6)
+    await rewind(store, make.block(5), make.block(6))
+    writing = asyncio.Event()
+
+    async def take_in() -> None:
+        async with store.transaction() as rows:
+            await rows.chain.advance(make.block(6, fork=1), make.block(5))
+            writing.set()
+            await asyncio.sleep(0.2)
+
+    async def rewind_as_well() -> None:
+        await writing.wait()
+        await rewind(store, make.block(5), make.block(6))
+
+    told = await asyncio.gather(take_in(), rewind_as_well(), return_exceptions=True)
+
+    assert [type(item) for item in told] == [type(None), errors.CursorMoved]
+    await follow(store, 7)
+    async with store.reading() as rows:
+        assert await rows.chain.cursor() == make.block(7)
 
 
 async def test_a_stored_transaction_comes_back_by_purpose(store: ports.Store) -> None:
