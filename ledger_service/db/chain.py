@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import facts as codec
 from ledger_service.db import sql
+from ledger_service.db.outbox import OPEN
 from ledger_service.db.tables import block, cursor, fact, maintenance_order, outbox, proof
 from ledger_service.domain import errors, ids
 from ledger_service.domain.facts import Block, CapturedProof, Fact, Place, Proposed
-from ledger_service.domain.records import DeliveryState
 
 CURSOR = "final"
 
@@ -82,7 +82,7 @@ class SqlChain:
         return _block(row) if row else None
 
     async def rewind(self, to: Block, expected: Block) -> Sequence[ids.OrderId]:
-        """Move the cursor back and drop all above `to`; deliveries already done stay done.
+        """Move the cursor back and drop all above `to`; deliveries that are over stay so.
 
         The cursor first: what another that follows has not committed yet, no DELETE would see.
         """
@@ -92,9 +92,7 @@ class SqlChain:
         for table in (fact, proof):
             await self._connection.execute(delete(table).where(table.c.block > to.number))
         await self._connection.execute(
-            delete(outbox).where(
-                outbox.c.block > to.number, outbox.c.state != DeliveryState.DONE.value
-            )
+            delete(outbox).where(outbox.c.block > to.number, outbox.c.state.in_(OPEN))
         )
         await self._connection.execute(delete(block).where(block.c.number > to.number))
         return touched

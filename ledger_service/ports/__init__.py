@@ -222,7 +222,7 @@ class ChainRows(Protocol):
         """Return a block taken in, by number."""
 
     async def rewind(self, to: Block, expected: Block) -> Sequence[ids.OrderId]:
-        """Drop all above `to` (blocks, facts, proofs, undelivered outbox rows of them).
+        """Drop all above `to` (blocks, facts, proofs, open outbox rows of them).
 
         Move the cursor back from `expected`; return the orders concerned. Raise CursorMoved if it is
         elsewhere, before anything is dropped.

@@ -27,9 +27,9 @@ class OutboxState:
         return OutboxState(**own)
 
     def drop_above(self, block: int) -> None:
-        """Drop what is not done of blocks above."""
+        """Drop what is open of blocks above."""
         for dedup, row in list(self.rows.items()):
-            if int(dedup.split("/", 1)[0]) > block and row.state is not DeliveryState.DONE:
+            if int(dedup.split("/", 1)[0]) > block and row.state in OPEN:
                 del self.rows[dedup]
                 self.leases.pop(dedup, None)
 

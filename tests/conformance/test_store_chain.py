@@ -106,7 +106,9 @@ async def test_proofs_come_in_chain_order_and_the_first_stays(store: ports.Store
         assert list(await rows.chain.proofs(ORDER)) == [make.proof(7), make.proof(9)]
 
 
-async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports.Store) -> None:
+async def test_a_rewind_takes_all_above_back_but_deliveries_that_are_over(
+    store: ports.Store,
+) -> None:
     await follow(store, 5, 6, 7)
     async with store.transaction() as rows:
         for number, of in ((5, 1), (6, 2), (7, 3)):
@@ -116,6 +118,7 @@ async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports
             await rows.outbox.add(make.delivery(number, to="erp", key=str(number)))
         await rows.outbox.claim("erp", "me", make.NOW, make.later(60), 9)
         await rows.outbox.settle([make.outcome(make.delivery(7, to="erp"), "me")])
+        await rows.outbox.give_up("documents", make.delivery(7).dedup, "scrapped", make.NOW)
 
     async with store.transaction() as rows:
         concerned = await rows.chain.rewind(make.block(5), make.block(7))
@@ -127,8 +130,8 @@ async def test_a_rewind_takes_all_above_back_but_what_was_delivered(store: ports
         assert [len(await rows.chain.facts(make.order(of).id)) for of in (1, 2, 3)] == [1, 0, 0]
         assert [len(await rows.chain.proofs(make.order(of).id)) for of in (1, 2, 3)] == [1, 0, 0]
         left = [await rows.outbox.of_order(key) for key in ("5", "6", "7")]
-    assert [len(items) for items in left] == [2, 0, 1]
-    assert left[2][0].state is DeliveryState.DONE
+    assert [len(items) for items in left] == [2, 0, 2]
+    assert [item.state for item in left[2]] == [DeliveryState.DEAD, DeliveryState.DONE]
     async with store.transaction() as rows:
         late = make.outcome(make.delivery(6, to="erp"), "me")
         assert await rows.outbox.settle([late]) == [False]
