@@ -6,28 +6,26 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Refuse
-from ledger_service.domain.lifecycle import MAY_TRY_AGAIN
 from ledger_service.domain.order import Content
 from ledger_service.domain.result import Reason
 from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
-from validators.agent.accounts import BY_CHAIN
 from validators.agent.batches import Batches
 from validators.agent.check import Checker
 from validators.agent.copies import Copies
 from validators.agent.desk import Decision
-from validators.agent.entries import Place, approval, approved, asked, refused, seen, verdict
+from validators.agent.entries import Place, approval, approved, asked, refused, seen
 from validators.agent.held import Held
 from validators.agent.pace import Pace
 from validators.agent.pen import Pen
 from validators.agent.places import Places
+from validators.agent.recall import Recall
 from validators.agent.registry import Registry
 from validators.agent.source import Source, SourceDown, announced
 from validators.agent.undecided import Undecided
@@ -81,9 +79,10 @@ class Agent:
         pace: Pace,
     ) -> None:
         self.organisation = organisation
-        self._places = Places(
+        places = Places(
             organisation=organisation, ledger=ledger, registry=registry, clock=clock, pace=pace
         )
+        self.recall = Recall(places=places, checker=checker, source=source, book=book, clock=clock)
         self._checker = checker
         self._source = source
         self._pen = pen
@@ -95,7 +94,6 @@ class Agent:
         self.batches = Batches(pen=pen, book=book, kept=checker.kept, clock=clock, pace=pace)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._handing = asyncio.Semaphore(HAND_IN_AT_ONCE)
-        self._unrecalled: set[ids.OrderId] = set()
         self._met: set[ids.OrderId] = set()
         self.held = Held(clock)
         self.undecided = Undecided(book, checker.kept, clock)
@@ -162,27 +160,24 @@ class Agent:
 
     async def _learn(self, order: ids.OrderId, content: Content) -> None:
         bare = Announced(order, content, b"", b"")
-        place = await self._place(bare)
+        place = await self.recall.place(bare)
         held = self.held.get(order)
         if held is not None and not place.spoken:
-            self._demand_recall()
+            self.recall.demand()
             await self._say_no(bare, place, held.refusal, held.claim)
             return
-        try:
-            document, envelope = await asyncio.gather(
-                self._source.document(order), self._source.envelope(content.evidence)
-            )
-        except errors.NotFound:
-            if not place.spoken:
-                raise
-            self._recall(bare, place)
+        if place.spoken:
+            await self.recall.fetch(bare, place)
             return
+        document, envelope = await asyncio.gather(
+            self._source.document(order), self._source.envelope(content.evidence)
+        )
         await self._consider(Announced(order, content, document, envelope))
 
     async def review(self, order: ids.OrderId) -> Review:
         """Check a pending order once more, as it is now. Raise NotFound, Refused, CannotSay."""
         item = self._pending(order)
-        place = await self._place(item)
+        place = await self.recall.place(item)
         case, doomed = await asyncio.gather(
             self._checker.check(item, self._look),
             self._pen.try_out(approval(item, place.seat, bytes(32))),
@@ -196,7 +191,7 @@ class Agent:
         Raise NotFound, Refused, CannotSay, CallReverted, ChainError.
         """
         item = self._pending(order)
-        place = await self._place(item)
+        place = await self.recall.place(item)
         if not decision.approve:
             refusal = Refusal(Reason.OTHER, decision.text)
             await self._refuse(item, place, refusal, None, by=decision.by)
@@ -232,15 +227,15 @@ class Agent:
         self._book.jot({"kind": "handed", "order": order.hex(), "at": at})
 
     async def _consider(self, item: Announced) -> None:
-        place = await self._place(item)
+        place = await self.recall.place(item)
         if place.spoken:
-            self._recall(item, place)
+            self.recall.note(item, place)
             return
-        self._demand_recall()
+        self.recall.demand()
         outcome, doomed = await asyncio.gather(
             self._check(item), self._pen.try_out(approval(item, place.seat, bytes(32)))
         )
-        self._demand_recall()
+        self.recall.demand()
         memory = self._book.memory
         if isinstance(outcome, Refused):
             await self._say_no(item, place, outcome.refusal, outcome.claim)
@@ -260,11 +255,6 @@ class Agent:
         else:
             await self._approve(item, place, outcome)
 
-    def _demand_recall(self) -> None:
-        """Demand that the memory is whole: rules look at what was said before. Raise CannotSay."""
-        if self._unrecalled:
-            raise CannotSay("What we said before is still being recalled.", later=True)
-
     def _look(self, case: Stated) -> None:
         refuse_early(case, self._policy, self._book.memory)
 
@@ -282,34 +272,6 @@ class Agent:
             return await self._checker.check(item, self._look)
         except Refused as exc:
             return exc
-
-    async def _place(self, item: Announced) -> Place:
-        """Find our place. Raise CannotSay."""
-        place = await self._places.find(item)
-        if place.spoken and not self._book.memory.known(item.order):
-            self._unrecalled.add(item.order)
-        return place
-
-    def _recall(self, item: Announced, place: Place) -> None:
-        """Write down a verdict of ours that the chain has and the journal has not."""
-        claim = self._claim(item) if item.envelope else None
-        entry = {
-            **verdict(item, "approve" if place.approved else "refuse", claim, place),
-            "at": format_time(self._clock.now()),
-            "by": BY_CHAIN,
-        }
-        ended: list[dict[str, Any]] = []
-        if place.word.status in MAY_TRY_AGAIN:
-            ended = [{"kind": "ended", "order": item.order.hex()}]
-        log.warning("recalled from the chain", order=item.order.hex(), verdict=entry["verdict"])
-        self._book.write(seen(item, claim), entry, *ended)
-        self._unrecalled.discard(item.order)
-
-    def _claim(self, item: Announced) -> Statement | None:
-        try:
-            return self._checker.statement(item)
-        except Refused:
-            return None  # we refused it for that
 
     async def _approve(self, item: Announced, place: Place, case: Case, *, by: str = RULES) -> None:
         gap, at = has_gap(case, self._book.memory), self._clock.now()

@@ -30,7 +30,7 @@ from validators.agent.source import Source, announced, close_out
 from validators.agent.watch import Watcher
 from validators.agent.work import Work
 from validators.journal.book import Book
-from validators.rules.case import CannotSay, Refused
+from validators.rules.case import Announced, CannotSay, Refused
 from validators.rules.policy import Policy
 
 FEED_PERIOD = 0.0
@@ -86,6 +86,7 @@ class House:
         self._feed = Feed(source, book, clock)
         self._skew = Skew(clock)
         self._met: dict[ids.OrderId, tuple[Content, datetime]] = {}
+        self._unread: dict[ids.OrderId, Content] | None = {}  #: None: all blocks were read once
         self._proposed: dict[ids.OrderId, Place] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[tuple[str, ids.OrderId], tuple[int, datetime]] = {}
@@ -129,11 +130,24 @@ class House:
         await self._prepare()
         await self._pen.ready()
         self._agent.reopen()
+        self._agent.recall.doubt_waiting()
         await self._outcomes.reconcile(at_start=True)
         await self._watcher.scan()
+        await self._learn_unread()
         await self.drain()
         self._accounts.settle_key()
         log.info("agent runs", organisation=self._agent.organisation, block=self._watcher.position)
+
+    async def _learn_unread(self) -> None:
+        """Recall what we said of the orders in blocks that we had not read; then judge the others.
+
+        Not while those blocks are read: an order judged meanwhile may repeat one of a later block.
+        """
+        await self._agent.recall.first()
+        unread, self._unread = self._unread or {}, None
+        for order, content in unread.items():
+            if not self._book.memory.known(order):
+                self._spawn(self._agent.learn(order, content))
 
     async def drain(self) -> None:
         """Wait for everything that is being judged."""
@@ -214,6 +228,10 @@ class House:
         if isinstance(event, Proposed):
             if event.order in self._book.memory.unproposed:
                 self._proposed[event.order] = fact.place
+            if self._unread is not None:
+                self._unread[event.order] = event.content
+                self._agent.recall.doubt(Announced(event.order, event.content, b"", b""))
+                return
             # A feed that is behind is about to tell of it, with all that belongs to it.
             if self._feed.behind and self._agent.held.get(event.order) is None:
                 self._met.setdefault(event.order, (event.content, self._clock.now()))

@@ -111,7 +111,7 @@ async def test_a_refusal_that_comes_after_anothers_is_no_failure(
     await tell(world, us, item)
     await world.propose(item)
     if when == "before we sign":
-        place = await us.agent._place(item)
+        place = await us.agent.recall.place(item)
         await world.refuse(item, 3)
         await us.agent._say_no(item, place, Refusal(Reason.COST_DIFFERS, "no"), None)
     else:

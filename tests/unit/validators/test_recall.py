@@ -1,0 +1,73 @@
+"""What an agent makes of a chain that knows more than its folder: it recalls before it judges."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from ledger_service.domain.facts import Block, Fact
+from tests.unit.validators.lives import DEAR
+from tests.unit.validators.world import Running, World
+from validators.agent.desk import Decision
+from validators.rules.case import Announced
+
+
+async def approved_and_proposed(world: World, *items: Announced) -> None:
+    """An earlier life approves, in a folder that the next one does not have."""
+    async with world.agent("lost") as before:
+        await before.house.start()
+        for item in items:
+            await before.agent.consider(item)
+        await world.ledger.mine()
+    for item in items:
+        await world.propose(item)
+
+
+def read_slowly(us: Running) -> None:
+    """Let whatever is being judged be judged before the next block is read."""
+    facts = us.house._watcher._ledger.facts
+
+    async def slow(block: Block) -> Sequence[Fact]:
+        await us.house.drain()
+        return await facts(block)
+
+    us.house._watcher._ledger.facts = slow  # type: ignore[method-assign]
+
+
+async def test_an_order_in_an_early_block_waits_for_what_a_late_block_says_that_we_said(
+    world: World,
+) -> None:
+    first, second = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    async with world.agent("lost") as before:
+        await before.house.start()
+        await before.agent.consider(first)
+        await world.propose(second)
+        await world.ledger.mine_many(40)
+    await world.propose(first)
+    async with world.agent() as us:
+        read_slowly(us)
+        await us.house.start()
+
+        assert us.verdict(first) == ("approve", "")
+        assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
+
+
+async def test_what_a_person_decided_since_the_folder_was_copied_is_recalled(world: World) -> None:
+    first = world.order(world.claim(seed=1), plan=DEAR)
+    async with world.agent() as before:
+        await before.house.start()
+        await world.propose(first)
+        await before.agent.consider(first)
+        assert first.order in before.memory.pending
+    shutil.copytree(world.folder / "agent", world.folder / "older")
+    async with world.agent() as before:
+        await before.house.start()
+        await before.agent.decide(first.order, Decision(approve=True, text="", by="anna"))
+        await world.ledger.mine()
+    second = world.order(world.claim(seed=2))
+    async with world.agent("older") as us:
+        await us.house.start()
+        await us.agent.consider(second)
+
+        assert us.verdict(first) == ("approve", "")
+        assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
