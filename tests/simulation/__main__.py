@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,7 @@ def main(
     first: int = 0,
     seed: int | None = None,
     minutes: float | None = None,
+    least: int = 0,
     processes: Number = 1,
     json: Path | None = None,
     stop_at_first: bool = False,
@@ -58,6 +60,8 @@ def main(
         This one alone.
     minutes
         Begin no more seeds after that long.
+    least
+        How many are run however long they take.
     processes
         How many run at the same time.
     json
@@ -75,7 +79,7 @@ def main(
     total, began = report.Total(), time.monotonic()
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("seeds", total=len(wanted))
-        for outcome in _outcomes(wanted, processes, end):
+        for outcome in _outcomes(wanted, processes, end, least):
             total.add(outcome)
             progress.update(bar, advance=1, description=f"{total.steps:,} steps")
             if outcome.violations:
@@ -90,27 +94,27 @@ def main(
         sys.exit(FAILED)
 
 
-def _outcomes(seeds: list[int], processes: int, end: float | None) -> Iterator[Outcome]:
+def _in_time(seeds: Sequence[int], end: float | None, least: int) -> Iterator[int]:
+    """Yield the seeds until the end, `least` of them also behind it."""
+    for begun, seed in enumerate(seeds):
+        if begun >= least and end is not None and time.monotonic() > end:
+            return
+        yield seed
+
+
+def _outcomes(
+    seeds: Sequence[int], processes: int, end: float | None, least: int
+) -> Iterator[Outcome]:
     """Run the seeds, each in some process; stop beginning new ones at the end."""
-
-    def late() -> bool:
-        return end is not None and time.monotonic() > end
-
+    left = _in_time(seeds, end, least)
     if processes == 1:
-        for seed in seeds:
-            if late():
-                return
-            yield run(seed)
+        yield from map(run, left)
         return
-    left = iter(seeds)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         running: set[Future[Outcome]] = set()
         while True:
-            while len(running) < processes and not late():
-                try:
-                    running.add(pool.submit(run, next(left)))
-                except StopIteration:
-                    break
+            for seed in islice(left, processes - len(running)):
+                running.add(pool.submit(run, seed))
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)

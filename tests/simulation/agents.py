@@ -44,15 +44,13 @@ class Home:
     kept: dict[str, bytes] = field(default_factory=dict)
     desk: dict[ids.OrderId, Decision] = field(default_factory=dict)
     durable: int = 0  #: lines of the journal that survive a loss of power
-    signed: set[str] = field(default_factory=set)
 
-    def settle(self) -> None:
-        """Make all lines durable."""
-        for line in self.journal[self.durable :]:
-            for entry in line.get("entries", [line]):
-                if entry["kind"] == "signed":
-                    self.signed.add(entry["raw"])
+    def settle(self) -> list[dict[str, Any]]:
+        """Make all lines durable; return what was signed in them."""
+        fresh = self.journal[self.durable :]
         self.durable = len(self.journal)
+        entries = (entry for line in fresh for entry in line.get("entries", [line]))
+        return [entry for entry in entries if entry["kind"] == "signed"]
 
     def lose_power(self) -> None:
         """Drop what is not durable."""
@@ -68,7 +66,7 @@ class MemoryJournal:
         self._home = home
         self.lost = False
         self.lines = self.durable = 0
-        home.settle()  # as opening it does
+        self._settle()  # as opening it does
 
     def write(self, entry: dict[str, Any], *, durable: bool = True) -> None:
         """Append. Raise StorageError: then nothing of it is there."""
@@ -96,7 +94,8 @@ class MemoryJournal:
 
     def _settle(self) -> None:
         self.durable = self.lines
-        self._home.settle()
+        for entry in self._home.settle():
+            self._world.check.signed(self._home.number, entry)
 
 
 class MemoryBook(Book):
@@ -219,7 +218,7 @@ def start(world: World, home: Home, clock: SimClock, folder: Path) -> Running:
     number = home.number
     process = Process(f"agent {number}")
     port = LedgerPort(
-        process, world.faults, world.ledger, lambda raw: world.check.broadcast_by_agent(home, raw)
+        process, world.faults, world.ledger, lambda raw: world.check.broadcast_by_agent(number, raw)
     )
     ledger: Any = port
     source = SourcePort(process, world.faults, world.services)

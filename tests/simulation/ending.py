@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ledger_service.domain import ids
+from ledger_service import ports
+from ledger_service.domain import ids, records
+from ledger_service.domain.facts import Approved
 from ledger_service.domain.lifecycle import Stage, Status
 from ledger_service.domain.records import DeliveryState
+from ledger_service.domain.result import result_digest
 from ledger_service.testing.ledger import GAS
 from tests.simulation import actors
 from tests.simulation.evidence import pool
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+    from validators.journal.memory import Memory
 
 LOOK_SECONDS = 5.0
 PATIENCE_SECONDS = 1800.0
@@ -95,13 +100,25 @@ async def unfinished(world: World) -> list[str]:
     for name, life in world.lives.items():
         memory = life.book.memory
         left += [f"{name}: {purpose} is not mined" for purpose, _ in memory.unmined]
+        left += [f"{name}: {text}" for text in _in_hand(memory)]
     return left
 
 
-async def _evidence(world: World, rows: object, evidence: ids.EvidenceId) -> list[str]:
+def _in_hand(memory: Memory) -> list[str]:
+    """Return what an agent has begun and not ended. What only the service told of may wait to be forgotten."""
+    begun: dict[str, Iterable[ids.OrderId]] = {
+        "decided, not signed": memory.decided,
+        "result not handed in": memory.results,
+        "no copy": memory.copies,
+        "not judged": [it for it, entry in memory.open.items() if "told" not in entry],
+    }
+    return [f"{order.hex()[:8]}: {text}" for text, orders in begun.items() for order in orders]
+
+
+async def _evidence(world: World, rows: ports.Transaction, evidence: ids.EvidenceId) -> list[str]:
     short = evidence.hex()[:8]
-    found = await rows.evidence.get(evidence)  # type: ignore[attr-defined]  # a transaction
-    orders = await rows.orders.of_evidence(evidence)  # type: ignore[attr-defined]  # same
+    found = await rows.evidence.get(evidence)
+    orders = await rows.orders.of_evidence(evidence)
     spoken = [order for order in orders if order.status is not Status.NONE]
     last = orders[-1].status if orders else Status.NONE
     if found.stage is Stage.FAILED and spoken:
@@ -114,7 +131,24 @@ async def _evidence(world: World, rows: object, evidence: ids.EvidenceId) -> lis
         if word.status is not order.status:
             left.append(f"{short} is {word.status.title} on chain, {order.status.title} here")
         left += _told(world, order.id.hex())
+        documents = await rows.orders.results(order.id)
+        left += _without_result(world, order.id, documents)
     return left
+
+
+def _without_result(
+    world: World, order: ids.OrderId, documents: Sequence[records.Result]
+) -> list[str]:
+    """Return whose approvals on chain have no document here that is theirs, byte for byte."""
+    here = {(it.organisation, result_digest(it.document)) for it in documents}
+    return [
+        f"no result of organisation {fact.event.organisation} for {order.hex()[:8]}"
+        for mined in world.ledger._chain
+        for fact in mined.facts
+        if isinstance(fact.event, Approved)
+        and fact.event.order == order
+        and (fact.event.organisation, fact.event.result) not in here
+    ]
 
 
 def _told(world: World, order: str) -> list[str]:

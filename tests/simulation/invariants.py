@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger_service.domain import ids, lifecycle
 from ledger_service.domain.calls import Approve
@@ -17,7 +17,6 @@ from ledger_service.testing.signer import decode
 from ledger_service.testing.store import State
 
 if TYPE_CHECKING:
-    from tests.simulation.agents import Home
     from tests.simulation.world import World
 
 INVARIANTS = {
@@ -29,10 +28,10 @@ INVARIANTS = {
     "final": "final states never move, and only final blocks settle anything",
     "unchecked": "no approval by an organisation that did not run its detector on the bytes",
     "unstored": "nothing is broadcast that is not stored",
-    "nonce": "no nonce is used by two transactions",
+    "nonce": "no nonce is used for two things, by the service or by an agent",
     "fence": "who lost a lease settles nothing",
     "bug": "no verb ends with an exception that is not one of ours",
-    "liveness": "when faults end, all that was accepted reaches its end, and everybody is told",
+    "liveness": "when faults end, all that was accepted reaches its end, everybody is told, and no agent has anything in hand",
 }
 
 
@@ -57,6 +56,8 @@ class Check:
         self._world = world
         self._ran: dict[int, set[bytes]] = defaultdict(set)
         self._stored: set[bytes] = set()
+        self._signed: dict[int, dict[bytes, dict[str, Any]]] = defaultdict(dict)
+        self._calls: dict[tuple[str, int], dict[str, Any]] = {}
         self._failed: dict[ids.TxHash, str] = {}
         self._heard: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._said: dict[tuple[str, str, str], str] = {}
@@ -83,10 +84,17 @@ class Check:
         if raw not in self._stored:
             self.wrong("unstored", f"nonce {decode(raw).nonce} of the service")
 
-    def broadcast_by_agent(self, home: Home, raw: bytes) -> None:
+    def signed(self, organisation: int, entry: dict[str, Any]) -> None:
+        """Look at what an agent signed, now that it is durable: a nonce says one thing, or nothing."""
+        self._signed[organisation][bytes.fromhex(entry["raw"])] = entry
+        call = {"purpose": entry["purpose"], **entry["call"]}
+        if self._calls.setdefault((entry["signer"], entry["nonce"]), call) != call:
+            self.wrong("nonce", f"{entry['nonce']} of organisation {organisation} says two things")
+
+    def broadcast_by_agent(self, organisation: int, raw: bytes) -> None:
         """Look at what leaves an agent."""
-        if raw.hex() not in home.signed:
-            self.wrong("unstored", f"nonce {decode(raw).nonce} of organisation {home.number}")
+        if raw not in self._signed[organisation]:
+            self.wrong("unstored", f"nonce {decode(raw).nonce} of organisation {organisation}")
 
     def fenced(self, outcomes: Sequence[Outcome]) -> None:
         """Look at who settles deliveries."""

@@ -57,7 +57,7 @@ class Shape:
     @classmethod
     def of(cls, seed: int, rng: random.Random) -> Shape:
         """Choose."""
-        deep, sql = rng.random() < 0.12, seed % SQL_EVERY == SQL_EVERY - 1
+        deep, sql = rng.random() < 0.12, seed % SQL_EVERY == 1
         return cls(
             devices=1 if sql else rng.choice((1, 2, 2, 3)),
             evidence=rng.randint(2, 4),
