@@ -134,7 +134,14 @@ class Sent(StrEnum):
     NONCE_USED = "nonce used"  #: this nonce is mined: look for the receipt, else reconcile
     RETRY = "retry"  #: pool full, nonce too distant, node unreachable: send the same bytes later
     UNDERPRICED = "underpriced"  #: same nonce with higher fee is needed
+    UNCLEAR = "unclear"  #: not taken, in words that are not known: the bytes may be right
     REFUSED = "refused"  #: never valid (wrong chain, bad signature, too large)
+
+
+#: What a node says that will not take the bytes as they are. Others are signed if it stays so.
+REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED, Sent.UNCLEAR})
+#: After which of them the nonce is used for nothing, because other fees would not help.
+HOPELESS = frozenset({Sent.REFUSED, Sent.UNCLEAR})
 
 
 @dataclass(frozen=True, slots=True)

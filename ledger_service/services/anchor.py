@@ -331,8 +331,7 @@ class Anchor:
         for name, reason in without.items():
             evidence = (await rows.orders.get(name)).content.evidence
             await rows.orders.void(name)
-            # Bytes whose nonce another transaction has will never count: others are made.
-            stage = Stage.FAILED if ended.receipt else Stage.SEALED
+            stage = Stage.SEALED if ended.again else Stage.FAILED
             await self._write_failure(rows, evidence, Stage.ANCHORING, reason, stage)
         if ended.state is TxState.FAILED and not ended.outgoing.key.startswith(PROPOSE):
             await self._sender.note_failure(rows, ended)

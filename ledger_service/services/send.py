@@ -14,7 +14,17 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Call, Expire, Propose, Receipt, Sent, Unsigned, Withdraw
+from ledger_service.domain.calls import (
+    HOPELESS,
+    REFUSALS,
+    Call,
+    Expire,
+    Propose,
+    Receipt,
+    Sent,
+    Unsigned,
+    Withdraw,
+)
 from ledger_service.domain.records import Earlier, Hop, Outgoing, TxState
 
 BATCH = 20  #: orders in one proposal, at most
@@ -24,10 +34,11 @@ RESEND_AT_LEAST = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=5)
 HASTE = timedelta(seconds=15)
 STUCK_AFTER = timedelta(minutes=5)
-REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED})
 TRANSFER_GAS = 21_000
 LOST_AFTER = timedelta(seconds=30)
 GAPS_AT_ONCE = 100
+#: Begins the reason of a nonce that was used for nothing though the bytes may have been right.
+UNCLEAR = "No node took it, in words that are not known,"
 
 log = structlog.get_logger()
 
@@ -49,12 +60,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What the chain made of a stored transaction, found and not yet written down."""
+    """What the chain made of a stored transaction, found and not yet written down.
+
+    `again`: nothing says that its orders are wrong, so they are made anew.
+    """
 
     outgoing: Outgoing
     state: TxState
     reason: str = ""
     receipt: Receipt | None = None
+    again: bool = False
 
 
 class Sender:
@@ -229,9 +244,10 @@ class Sender:
 
         An order keeps its meaning: either these very contents are proposed, or nothing is.
         """
-        void = outgoing.void or outcome is Sent.REFUSED
+        void = outgoing.void or outcome in HOPELESS
         unsigned = self._nothing() if void else self._ledger.prepare(await self._call(outgoing))
-        why = f"Every node refused it for {patience.total_seconds():.0f} s: {outcome.value}."
+        said = UNCLEAR if outcome is Sent.UNCLEAR else "Every node refused it"
+        why = f"{said} for {patience.total_seconds():.0f} s: {outcome.value}."
         try:
             await self._replace(outgoing, unsigned, void=void, why=why)
         except errors.Conflict:
@@ -316,7 +332,8 @@ class Sender:
         now = self._clock.now()
         if now < self._missing.setdefault(outgoing.key, now) + LOST_AFTER:
             return []
-        return [Ended(outgoing, TxState.FAILED, "Another transaction of this key took its nonce.")]
+        why = "Another transaction of this key took its nonce."
+        return [Ended(outgoing, TxState.FAILED, why, again=True)]
 
     def _is_due(self, outgoing: Outgoing) -> bool:
         # 3 s after the last time, then 6 s, 12 s, ... up to a minute; it never gives up.
@@ -351,7 +368,8 @@ def _refused(outcome: Sent) -> bool | None:
 def _ended(outgoing: Outgoing, signed: Earlier, receipt: Receipt) -> Ended:
     if signed.void:
         reason = f"{outgoing.reason} Its nonce was used for nothing.".strip()
-        return Ended(outgoing, TxState.FAILED, reason, receipt)
+        again = outgoing.reason.startswith(UNCLEAR)
+        return Ended(outgoing, TxState.FAILED, reason, receipt, again)
     if receipt.succeeded:
         return Ended(outgoing, TxState.MINED, receipt=receipt)
     return Ended(outgoing, TxState.FAILED, "It was mined and reverted.", receipt)

@@ -15,12 +15,12 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Receipt, Sent
+from ledger_service.domain.calls import HOPELESS, REFUSALS, Receipt, Sent
 from ledger_service.domain.facts import Skipped
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Status
 from validators.agent import voice
 from validators.agent.pace import Pace
-from validators.agent.pen import REFUSALS, Pen
+from validators.agent.pen import Pen
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
 
@@ -150,7 +150,7 @@ class Outcomes:
 
         The latter where no node will ever take the bytes, or where nobody needs them any more.
         """
-        void = signed.void or outcome is Sent.REFUSED or await self._is_over(signed)
+        void = signed.void or outcome in HOPELESS or await self._is_over(signed)
         again = self._pen.sign_anew(signed, void=void)
         if again is not None:
             order = again.order.hex()

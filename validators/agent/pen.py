@@ -14,7 +14,7 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.calls import Sent, Signed, Unsigned
+from ledger_service.domain.calls import REFUSALS, Sent, Signed, Unsigned
 from ledger_service.domain.units import format_time
 from validators.agent import voice
 from validators.agent.voice import Spoken
@@ -24,7 +24,6 @@ from validators.journal.memory import SignedVerdict
 RESEND_AFTER = timedelta(seconds=3)
 MAX_DOUBLINGS = 6
 TRANSFER_GAS = 21_000
-REFUSALS = frozenset({Sent.REFUSED, Sent.UNDERPRICED})
 VERDICTS = frozenset({"approve", "refuse"})
 
 log = structlog.get_logger()

@@ -53,7 +53,19 @@ PUBLISHED: dict[tuple[int, str], Sent] = {
     ): UNDERPRICED,
     (-32000, "transaction underpriced: tip needed 1, tip permitted 0"): UNDERPRICED,
     (-32005, "daily request limit exceeded"): RETRY,
-    (-32603, "Internal error"): REFUSED,
+    # A node's own trouble says nothing of the bytes.
+    (-32603, "Internal error"): RETRY,
+    (-32603, "something of Besu's own"): RETRY,
+    (-32002, "request timed out"): RETRY,
+    (-32000, "request timed out"): RETRY,
+    (-32005, "slow down"): RETRY,
+    (429, "Too Many Requests"): RETRY,
+    (-32000, "unauthorized"): RETRY,
+    (-32000, "database closed"): RETRY,
+    (-32602, "another form is wanted"): REFUSED,
+    # What nobody has written down yet may be either.
+    (-32000, "the moon is in the wrong phase"): Sent.UNCLEAR,
+    (-32007, "Sender account not authorized to send transactions"): Sent.UNCLEAR,
 }
 
 
@@ -94,3 +106,13 @@ def test_every_outcome_has_its_rank_and_the_best_of_several_counts() -> None:
     assert sorted(RANK) == sorted(Sent)
     assert best([Sent.REFUSED, Sent.RETRY, Sent.NONCE_USED]) is Sent.NONCE_USED
     assert best([Sent.REFUSED]) is Sent.REFUSED
+    assert best([Sent.REFUSED, Sent.UNCLEAR]) is Sent.UNCLEAR
+    assert best([Sent.UNCLEAR, Sent.RETRY]) is Sent.RETRY
+
+
+def test_a_refusal_that_is_not_known_is_logged_with_its_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome_of(RpcError(-32000, "the moon is in the wrong phase"))
+
+    assert "the moon is in the wrong phase" in capsys.readouterr().out

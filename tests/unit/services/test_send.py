@@ -183,6 +183,28 @@ async def test_bytes_that_no_node_takes_hold_those_behind_them_up_for_seconds_on
     assert (await site.track.evidence(good.id)).state == "Validated"
 
 
+async def test_words_that_nobody_knows_void_nothing_in_haste_and_fail_no_evidence(
+    site: Site,
+) -> None:
+    first, second = await anchored(site), await anchored(site)
+    site.world.ledger.drop()
+    for minutes, void in ((4, False), (3, True)):
+        for _ in range(6 * minutes):
+            site.world.clock.advance(seconds=10)
+            site.world.ledger.answers.extend([Sent.UNCLEAR] * 3)
+            await site.anchor.reconcile()
+        site.world.ledger.answers.clear()
+        assert (await stored_all(site))[0].void is void
+    assert (await hops(site, first))["propose void"].endswith("for 300 s: unclear.")
+
+    site.world.clock.advance(seconds=100)
+    await site.run_to_the_end()
+
+    for packed in (first, second):
+        assert (await site.track.evidence(packed.id)).state == "Validated"
+    assert (await hops(site, first))["again"].startswith("No node took it, in words")
+
+
 async def test_what_a_pool_forgot_of_one_it_forgot_of_all_and_they_follow_at_once(
     site: Site,
 ) -> None:
