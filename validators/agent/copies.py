@@ -9,6 +9,7 @@ import structlog
 from ledger_service.domain import errors, ids
 from ledger_service.domain.order import Content
 from validators.agent.check import Checker
+from validators.agent.entries import named, seen
 from validators.agent.source import Source
 from validators.journal.book import Book
 from validators.rules.case import Announced, CannotSay, Refused
@@ -33,10 +34,18 @@ class Copies:
         try:
             async with self._slots:
                 envelope = await self._source.envelope(content.evidence)
-                await self._checker.copy(Announced(order, content, b"", envelope))
+                item = Announced(order, content, b"", envelope)
+                self._name(item)
+                await self._checker.copy(item)
         except (errors.NotFound, Refused) as exc:
             log.error("our copy is gone", order=order.hex(), why=str(exc))  # noqa: TRY400  no bug
         except (CannotSay, errors.LedgerError) as exc:
             log.warning("no copy yet", order=order.hex(), why=str(exc))
             return
         self._book.jot({"kind": "copied", "order": order.hex()})
+
+    def _name(self, item: Announced) -> None:
+        """Complete what was recalled without its statement. Raise Refused, CannotSay, StorageError."""
+        if item.order in self._book.memory.unnamed:
+            claim = self._checker.statement(item)
+            self._book.write(seen(item, claim), named(item.order, claim))

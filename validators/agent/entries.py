@@ -22,8 +22,9 @@ RELEASED = RELEASES_PURCHASE | {Status.COMPLETED, Status.CANCELLED}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where we stand with an order: our seat, and what of ours is on chain already."""
+    """Where we stand with an order of this asset: our seat, and what of ours is on chain already."""
 
+    asset: ids.AssetId
     seat: int
     word: OrderWord
 
@@ -81,10 +82,24 @@ def verdict(item: Announced, word: str, claim: Statement | None, place: Place) -
         "seat": place.seat,
         "content": item.content.as_json(),
     }
-    if claim is not None:
-        entry["episode"] = [claim.asset, claim.detector.hex(), claim.failure_mode]
-        entry["windowEnd"] = claim.window.end.isoformat()
-    return entry
+    return entry if claim is None else {**entry, **_episode(claim)}
+
+
+def unnamed(place: Place) -> dict[str, Any]:
+    """Return what an approval's entry says while its statement cannot be had: its asset (a digest)."""
+    return {"assetId": place.asset.hex()}
+
+
+def named(order: ids.OrderId, claim: Statement) -> dict[str, Any]:
+    """Return what is added to an approval that was recalled without its statement."""
+    return {"kind": "named", "order": order.hex(), **_episode(claim)}
+
+
+def _episode(claim: Statement) -> dict[str, Any]:
+    return {
+        "episode": [claim.asset, claim.detector.hex(), claim.failure_mode],
+        "windowEnd": claim.window.end.isoformat(),
+    }
 
 
 def approved(

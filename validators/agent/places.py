@@ -49,7 +49,7 @@ class Places:
             raise CannotSay("Our node knows no such asset version.", later=True)
         if self._organisation not in version.seats:
             raise CannotSay("We have no seat.", later=False)
-        place = Place(version.seats.index(self._organisation), word)
+        place = Place(version.asset, version.seats.index(self._organisation), word)
         if place.spoken:
             return place
         if word.status in SETTLED:

@@ -16,7 +16,7 @@ from ledger_service.domain.statement import Statement
 from ledger_service.domain.units import format_time
 from validators.agent.accounts import BY_CHAIN
 from validators.agent.check import Checker
-from validators.agent.entries import Place, seen, verdict
+from validators.agent.entries import Place, seen, unnamed, verdict
 from validators.agent.places import Places
 from validators.agent.source import Source, SourceDown, announced
 from validators.journal.book import Book
@@ -103,6 +103,8 @@ class Recall:
             "at": format_time(self._clock.now()),
             "by": BY_CHAIN,
         }
+        if place.approved and claim is None:
+            entry |= unnamed(place)
         ended: list[dict[str, Any]] = []
         if place.word.status in MAY_TRY_AGAIN:
             ended = [{"kind": "ended", "order": item.order.hex()}]

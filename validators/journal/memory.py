@@ -6,7 +6,7 @@ of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a 
 that could not be signed), `late` (one that cannot be approved in time, or could not), `verdict` (an
 approval without a `signed` is decided: it waits for its batch), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
 `void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
-again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `reopened` (decided and not signed at a start: judged anew), `stuck`
+again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `named` (its statement is here too), `reopened` (decided and not signed at a start: judged anew), `stuck`
 (no node takes it), `mined`, `handed` (the result document is with the service since `at`), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
@@ -72,6 +72,7 @@ class Memory:
         self.decided: dict[ids.OrderId, dict[str, Any]] = {}
         self.alone: set[ids.OrderId] = set()
         self.copies: dict[ids.OrderId, dict[str, Any]] = {}
+        self.unnamed: dict[ids.OrderId, dict[str, Any]] = {}
         self.voids: Counter[tuple[str, ids.OrderId]] = Counter()
         self.late: dict[ids.OrderId, dict[str, Any]] = {}
         self.results: dict[ids.OrderId, bytes] = {}
@@ -119,6 +120,14 @@ class Memory:
     def approved_episodes(self, episode: Episode) -> Sequence[Approved]:
         """Return the evidence approved for an episode, each with the end of its window."""
         return tuple(self._episodes.get(episode, {}).values())
+
+    def recalled_unnamed(self, asset: ids.AssetId) -> Sequence[datetime]:
+        """Return when each approval of an asset was recalled whose statement could not be had yet."""
+        return tuple(
+            datetime.fromisoformat(entry["at"])
+            for entry in self.unnamed.values()
+            if entry.get("assetId", asset.hex()) == asset.hex()
+        )
 
     def approved(self, order: ids.OrderId) -> bool:
         """Say whether we approved an order, and that still counts for its episode."""
@@ -197,10 +206,22 @@ class Memory:
         else:  # the chain reminded us of it, and the bytes may have gone with the journal
             self.copies[order] = entry
         if "episode" in entry:
-            asset, detector, mode = entry["episode"]
-            end = datetime.fromisoformat(entry["windowEnd"])
-            evidence = ids.EvidenceId(bytes.fromhex(entry["evidence"]))
-            self._episodes[asset, detector, mode][order] = (evidence, end)
+            self._add_episode(order, entry)
+        else:
+            self.unnamed[order] = entry
+
+    def _add_episode(self, order: ids.OrderId, entry: dict[str, Any]) -> None:
+        asset, detector, mode = entry["episode"]
+        end = datetime.fromisoformat(entry["windowEnd"])
+        evidence = ids.EvidenceId(bytes.fromhex(entry["evidence"]))
+        self._episodes[asset, detector, mode][order] = (evidence, end)
+
+    def _note_named(self, entry: dict[str, Any]) -> None:
+        order = _order(entry)
+        if self.unnamed.pop(order, None) is not None:
+            more = {name: entry[name] for name in ("episode", "windowEnd")}
+            self.verdicts[order] = {**self.verdicts[order], **more}
+            self._add_episode(order, self.verdicts[order])
 
     def _note_signed(self, entry: dict[str, Any]) -> None:
         signed = _signed(entry)
@@ -277,6 +298,7 @@ class Memory:
     def _forget_episode(self, order: ids.OrderId) -> None:
         self.unproposed.pop(order, None)
         self._no_longer_decided(order)
+        self.unnamed.pop(order, None)
         self._gone.add(order)
         episode = self.verdicts.get(order, {}).get("episode")
         if episode:

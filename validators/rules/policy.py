@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ledger_service.domain import ids
 from ledger_service.domain.profile import Agreement, points
 from ledger_service.domain.result import Reason
 from ledger_service.domain.units import amount, money
@@ -165,6 +166,18 @@ def diagnosis_is_shared(case: Case, _: Policy, __: Memory) -> Ruling:
     return PASS
 
 
+def history_is_known(case: Stated, policy: Policy, memory: Memory) -> Ruling:
+    """Ask while we do not know what an approval of ours was for: this may be the same again.
+
+    Data that are newer by a whole episode than our recalling of it are not.
+    """
+    near = timedelta(hours=policy.episode_hours) + CLOCK_SKEW
+    recalled = memory.recalled_unnamed(ids.asset_id(case.claim.asset))
+    if any(case.claim.window.end < at + near for at in recalled):
+        return Ask("we approved an order of this asset whose statement the service does not have")
+    return PASS
+
+
 def person_decides_above(case: Stated, policy: Policy, _: Memory) -> Ruling:
     """Ask a person about dear orders."""
     if case.content.cost > policy.person_above:
@@ -187,6 +200,7 @@ RULES: Sequence[Rule] = (
     supplier_is_allowed,
     episode_is_new,
     diagnosis_is_shared,
+    history_is_known,
     person_decides_above,
 )
 

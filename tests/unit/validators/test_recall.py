@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from ledger_service.domain.facts import Block, Fact
 from tests.unit.validators.lives import DEAR
 from tests.unit.validators.world import Running, World
 from validators.agent.desk import Decision
-from validators.rules.case import Announced
+from validators.rules.case import Announced, Refused
 
 
 async def approved_and_proposed(world: World, *items: Announced) -> None:
@@ -71,3 +74,43 @@ async def test_what_a_person_decided_since_the_folder_was_copied_is_recalled(wor
 
         assert us.verdict(first) == ("approve", "")
         assert us.verdict(second) == ("refuse", "EPISODE_REPEATED")
+
+
+async def lost_without_envelopes(world: World) -> tuple[Announced, Announced, dict[Any, bytes]]:
+    """One order that an earlier life approved, another of its episode, and the envelope of the first."""
+    first, second = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    await approved_and_proposed(world, first)
+    gone = {first.content.evidence: world.service.envelopes.pop(first.content.evidence)}
+    return first, second, gone
+
+
+async def test_while_the_statement_of_what_we_approved_is_gone_a_person_decides_of_its_asset(
+    world: World,
+) -> None:
+    first, second, gone = await lost_without_envelopes(world)
+    async with world.agent() as us:
+        await us.house.start()
+        await us.agent.consider(second)
+        assert us.verdict(first) == ("approve", "")
+        assert (us.wire.sent, list(us.memory.pending)) == ([], [second.order])
+
+    world.service.envelopes.update(gone)
+    async with world.agent() as us:
+        await us.house.start()
+        await us.house.tend()
+        await us.house.drain()
+        with pytest.raises(Refused, match="Episode repeated"):
+            await us.agent.review(second.order)
+
+
+async def test_what_was_measured_an_episode_after_the_loss_waits_for_no_statement(
+    world: World,
+) -> None:
+    await lost_without_envelopes(world)
+    async with world.agent() as us:
+        await us.house.start()
+        world.clock.advance(hours=25)
+        later = world.order(world.claim(seed=3))
+        await us.agent.consider(later)
+
+        assert us.verdict(later) == ("approve", "")
