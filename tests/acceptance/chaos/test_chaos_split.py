@@ -86,13 +86,14 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-def prepared(wires: Wires) -> Callable[[Site, Network], None]:
-    """Lead the peers through wires, and give the service one node."""
+def prepared(wires: Wires, depth: int | None) -> Callable[[Site, Network], None]:
+    """Lead the peers through wires, and give the service one node and its finality."""
 
     def prepare(site: Site, network: Network) -> None:
         wires.plug(site.chain)
         nodes = tuple(node for node in network.nodes if node.name == LONELY)
-        own = replace(network, nodes=nodes)
+        kept = network.finality_depth if depth is None else depth
+        own = replace(network, nodes=nodes, finality_depth=kept)
         (site.root / "own").mkdir()
         own.save(site.root / "own")
 
@@ -105,15 +106,16 @@ def hops(piece: Piece) -> list[str]:
 
 @pytest.mark.clique
 @pytest.mark.timeout(500)
+@pytest.mark.parametrize("depth", [0, None], ids=["no depth", "depth as shipped"])
 async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_all_once(
-    tmp_path: Path,
+    tmp_path: Path, depth: int | None
 ) -> None:
     if not cached_geth().exists() and shutil.which("go") is None:
         pytest.skip("geth 1.13.15 is not built and Go is not there to build it")
     environment = {"MOL_CHAIN__NETWORK": str(tmp_path / "own/network.json")}
     async with laid(NAMES) as wires:
         shape = Shape("clique", orders=2, environment=environment)
-        shape = replace(shape, before_start=prepared(wires))
+        shape = replace(shape, before_start=prepared(wires, depth))
         async with running(tmp_path, shape) as stack, Load(stack) as load:
             split = Split(stack, wires)
             before, forked = stack.claims
@@ -122,6 +124,8 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
             common = await split.part()
             piece = await load.post(forked)
             abandoned = await split.seal_alone(common)
+            if depth == 0:  # taken in from a node that is alone, which is what finality is against
+                await load.until(piece, "Proposed", seconds=PATIENCE_SECONDS)
             await split.heal(common)
             assert split.block(LONELY, common + 1) != abandoned
 
@@ -130,4 +134,5 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
 
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == 2
-    assert "chain rewritten" not in hops(piece)  # what is not final was never taken in
+    # With finality as it is shipped, the block was never taken in.
+    assert ("chain rewritten" in hops(piece)) == (depth == 0)
