@@ -176,6 +176,7 @@ class Agent:
 
     async def review(self, order: ids.OrderId) -> Review:
         """Check a pending order once more, as it is now. Raise NotFound, Refused, CannotSay."""
+        self.recall.demand()
         item = self._pending(order)
         place = await self.recall.place(item)
         case, doomed = await asyncio.gather(
@@ -201,6 +202,7 @@ class Agent:
             raise Refused(review.ruling.reason, review.ruling.text)
         if review.doomed is not None:
             raise review.doomed
+        self.recall.demand()  # the check took a while
         await self._approve(item, place, review.case, by=decision.by)
 
     def reopen(self) -> None:

@@ -178,8 +178,8 @@ class House:
     async def read_desk(self) -> None:
         """Sign the decisions that lie on the desk."""
         for order, decision in self._desk.read():
-            if order in self._book.memory.open:
-                continue  # judged anew after a crash: the decision stays until that is done
+            if order in self._book.memory.open or not self._agent.recall.whole:
+                continue  # judged anew after a crash, or recalled first: the decision stays until then
             if order in self._book.memory.work:
                 self._work.decide(order, decision)
                 self._retries.pop(("complete", order), None)
@@ -192,6 +192,8 @@ class House:
                     raise  # the decision stays until the node is back
                 self._decline(order, str(exc))
             except (errors.NotFound, errors.Conflict, Refused, CannotSay) as exc:
+                if not self._agent.recall.whole:
+                    continue  # one of ours was met since
                 self._decline(order, str(exc))
             await self._book.sync()
             self._desk.clear(order)

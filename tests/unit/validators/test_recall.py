@@ -12,7 +12,7 @@ from ledger_service.domain.facts import Block, Fact
 from tests.unit.validators.lives import DEAR
 from tests.unit.validators.world import Running, World
 from validators.agent.desk import Decision
-from validators.rules.case import Announced, Refused
+from validators.rules.case import Announced, CannotSay, Refused
 
 
 async def approved_and_proposed(world: World, *items: Announced) -> None:
@@ -114,3 +114,29 @@ async def test_what_was_measured_an_episode_after_the_loss_waits_for_no_statemen
         await us.agent.consider(later)
 
         assert us.verdict(later) == ("approve", "")
+
+
+async def test_a_persons_decision_waits_on_the_desk_until_what_we_said_is_recalled(
+    world: World,
+) -> None:
+    dear, since = world.order(world.claim(seed=1), plan=DEAR), world.order(world.claim(seed=2))
+    async with world.agent() as before:
+        await before.house.start()
+        await before.agent.consider(dear)
+    await approved_and_proposed(world, since)
+    world.service.down = True
+    async with world.agent() as us:
+        await us.house.start()
+        us.desk.drop(dear.order, Decision(approve=True, text="", by="anna"))
+        await us.house.read_desk()
+        with pytest.raises(CannotSay, match="recalled"):
+            await us.agent.review(dear.order)
+        assert [order for order, _ in us.desk.read()] == [dear.order]
+        world.service.down = False
+        world.clock.advance(seconds=3)
+        await us.house.tend()
+        await us.house.drain()
+        await us.house.read_desk()
+
+        assert us.wire.sent == []
+        assert "Episode repeated" in us.memory.pending[dear.order]["declined"]
