@@ -14,6 +14,7 @@ from ledger_service.domain import errors, ids, lifecycle
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import Content
 from ledger_service.domain.records import Announcement, Order, Result
+from ledger_service.domain.result import result_digest
 
 
 class SqlOrders:
@@ -112,18 +113,16 @@ class SqlOrders:
         await self._set(wanted, status, block, "")
 
     async def add_result(self, item: Result) -> None:
-        """Keep a result document; a later one of the same organisation replaces it."""
-        insert = sql.insert(self._connection, result).values(**sql.values_of(item))
-        await self._connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["order", "organisation"],
-                set_={"document": insert.excluded.document},
-            )
-        )
+        """Keep a result document beside the others; the same again changes nothing."""
+        values = {**sql.values_of(item), "digest": result_digest(item.document)}
+        insert = sql.insert(self._connection, result).values(values)
+        await self._connection.execute(insert.on_conflict_do_nothing())
 
     async def results(self, order: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents handed in."""
-        query = select(result).where(result.c.order == order).order_by(result.c.organisation)
+        """Return the result documents handed in, by organisation and digest."""
+        table = result.c
+        query = select(result).where(table.order == order)
+        query = query.order_by(table.organisation, table.digest)
         return [
             Result(ids.OrderId(row.order), row.organisation, row.document)
             for row in await self._connection.execute(query)

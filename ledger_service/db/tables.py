@@ -129,8 +129,9 @@ result = Table(
     metadata,
     Column("order", LargeBinary(32), nullable=False),
     Column("organisation", Integer, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),  # of the document, as an approval tells it
     Column("document", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("order", "organisation"),
+    PrimaryKeyConstraint("order", "organisation", "digest"),
 )
 
 feed = Table(

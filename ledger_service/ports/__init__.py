@@ -183,10 +183,13 @@ class OrderRows(Protocol):
         """Set the status anew after a rewind of the chain; the table does not apply."""
 
     async def add_result(self, result: Result) -> None:
-        """Keep a result document; the same again changes nothing."""
+        """Keep a result document beside the others; the same again changes nothing.
+
+        The chain says which of an organisation's documents counts, and may say so later.
+        """
 
     async def results(self, order: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents handed in."""
+        """Return the result documents handed in, by organisation and digest."""
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, object]) -> int:
         """Append to the feed; return the sequence. One announcement per (kind, order)."""

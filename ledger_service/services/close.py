@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 from ledger_service import ports
 from ledger_service.domain import errors, ids, result
 from ledger_service.domain.calls import Call, Expire, Withdraw
+from ledger_service.domain.facts import Approved
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import Hop, Order, Result, TxState
 from ledger_service.services.send import Sender, Wanted
 from ledger_service.services.wakes import Wakes
 
 MAX_RESULT_BYTES = 64 * 1024
+MOST_RESULTS = 8  #: of an organisation, for one order
 MAX_CLOSE_OUT_BYTES = 256 * 1024
 PAGE = 200  #: open orders read at once
 Life = dict[ids.VersionId | ids.DetectorId, bool]
@@ -62,16 +64,20 @@ class Close:
     async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
         """Keep an organisation's result document. Its digest on chain decides what it is worth.
 
-        Raise TooLarge, MalformedJson, UnknownField, NotFound.
+        An agent that lost its folder may hand in another one than that whose digest comes on chain,
+        so none takes another's place. Raise TooLarge, MalformedJson, UnknownField, NotFound;
+        Conflict for one too many that the chain does not name.
         """
         if len(document) > MAX_RESULT_BYTES:
             raise errors.TooLarge(found=len(document), expected=f"at most {MAX_RESULT_BYTES}")
         opened = result.loads(document)
         if (opened.order, opened.organisation) != (order, organisation):
             raise errors.UnknownField("The result is of another order or organisation.")
+        item = Result(order, organisation, document)
         async with self._store.transaction() as rows:
             await rows.orders.get(order)
-            await rows.orders.add_result(Result(order, organisation, document))
+            await _check_room(rows, item)
+            await rows.orders.add_result(item)
 
     async def complete(self, order: ids.OrderId, outcome: Outcome, report: bytes) -> bytes:
         """Store the close-out report and tell the host's agent, who signs; return its SHA-256.
@@ -147,6 +153,19 @@ class Close:
             key = f"{verb}:{order.id.hex()}"
             outgoing = await self._sender.store(rows, [Wanted(key, call, (order.id,))])
         await self._sender.broadcast(outgoing)
+
+
+async def _check_room(rows: ports.Transaction, item: Result) -> None:
+    """Raise Conflict if an organisation has all documents that it may have, and this is a new one."""
+    kept = [
+        it for it in await rows.orders.results(item.order) if it.organisation == item.organisation
+    ]
+    if len(kept) < MOST_RESULTS or item in kept:
+        return
+    digest = result.result_digest(item.document)
+    events = (fact.event for fact in await rows.chain.facts(item.order))
+    if not any(isinstance(event, Approved) and event.result == digest for event in events):
+        raise errors.Conflict("Too many results of one order.", found=len(kept))
 
 
 async def _check_end(

@@ -21,6 +21,7 @@ from ledger_service.domain.records import (
     Result,
     Token,
 )
+from ledger_service.domain.result import result_digest
 from ledger_service.ports.outbox import CircuitRows, OutboxRows
 from ledger_service.testing.disputes import Disputes, MemoryDisputes
 from ledger_service.testing.outbox import MemoryCircuits, MemoryOutbox, OutboxState
@@ -35,7 +36,7 @@ class State:
     hops: dict[tuple[ids.EvidenceId, str], Hop] = field(default_factory=dict)
     orders: dict[ids.OrderId, Order] = field(default_factory=dict)
     void: set[ids.OrderId] = field(default_factory=set)
-    results: dict[tuple[ids.OrderId, int], Result] = field(default_factory=dict)
+    results: dict[tuple[ids.OrderId, int, ids.ResultDigest], Result] = field(default_factory=dict)
     feed: dict[tuple[str, ids.OrderId], Announcement] = field(default_factory=dict)
     outgoing: OutgoingState = field(default_factory=OutgoingState)
     blocks: dict[int, Block] = field(default_factory=dict)
@@ -259,13 +260,14 @@ class MemoryOrders:
             self._state.orders[wanted] = replace(order, status=status, block=block, reason="")
 
     async def add_result(self, item: Result) -> None:
-        """Keep it."""
-        self._state.results[item.order, item.organisation] = item
+        """Keep it beside the others."""
+        key = (item.order, item.organisation, result_digest(item.document))
+        self._state.results[key] = item
 
     async def results(self, order: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents."""
-        own = [item for item in self._state.results.values() if item.order == order]
-        return sorted(own, key=lambda item: item.organisation)
+        """Return the result documents, by organisation and digest."""
+        own = (key for key in self._state.results if key[0] == order)
+        return [self._state.results[key] for key in sorted(own)]
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
         """Append once."""

@@ -6,6 +6,7 @@ from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import MOVES, Status
 from ledger_service.domain.records import Announcement, Result
+from ledger_service.domain.result import result_digest
 from tests.conformance import rows as make
 
 
@@ -163,6 +164,20 @@ async def test_results_come_by_organisation(store: ports.Store) -> None:
             Result(order, 1, b"{1}"),
             Result(order, 3, b"{3}"),
         ]
+
+
+async def test_another_result_of_an_organisation_takes_no_place_of_an_earlier_one(
+    store: ports.Store,
+) -> None:
+    order = ids.OrderId(make.word("order", 1))
+    documents = [b"{%d}" % number for number in range(3)]
+    for document in (*documents, documents[0]):
+        async with store.transaction() as rows:
+            await rows.orders.add_result(Result(order, 1, document))
+
+    async with store.reading() as rows:
+        found = [item.document for item in await rows.orders.results(order)]
+    assert found == sorted(documents, key=result_digest)
 
 
 async def test_the_feed_has_one_announcement_for_each_kind_and_order(store: ports.Store) -> None:

@@ -14,6 +14,7 @@ from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.db.tables import metadata
 from ledger_service.domain import ids
+from ledger_service.domain.facts import Dispute
 from ledger_service.domain.lifecycle import Outcome
 from ledger_service.domain.records import Result
 from ledger_service.storage import copies
@@ -45,6 +46,14 @@ NETWORK = {
     "blockPeriod": 0,
     "feePolicy": {"type": 0, "gasPrice": 0},
 }
+DISPUTE = Dispute(
+    7,
+    ids.BlockHash(make.word("ours", 7)),
+    ids.BlockHash(make.word("theirs", 7)),
+    "a",
+    "b",
+    make.NOW,
+)
 SQLITE = "sqlite+aiosqlite:///mol.db"
 
 
@@ -106,6 +115,7 @@ class Service:
             await rows.tokens.revoke("token-2", make.NOW)
             await rows.outbox.pause("erp", paused=True)
             await rows.orders.add_result(Result(order.id, 1, b"{}"))
+            await rows.disputes.add(DISPUTE)
         await store.close()
         return packed
 

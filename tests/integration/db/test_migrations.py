@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.db.tables import Moment, metadata
 from ledger_service.domain import errors
+from ledger_service.domain.records import Result
 from tests.conformance import rows as make
 
 UPGRADE = """
@@ -38,6 +40,12 @@ FIRST_ROW = """
         owner, lease_until, reason, reference, block)
     VALUES (:number, 'erp', 'a', 'Validated', '{"number": 1}', :at, :state, 0, :at, '', :at, '', '{}', 1)
 """
+
+
+RESULT_ROW = (
+    'INSERT INTO result ("order", organisation, document) VALUES (:order, :organisation, :document)'
+)
+RESULTS = 600  # of two orders: some pages of the migration, and a part of one
 
 
 def to_first(connection: Connection) -> None:
@@ -104,6 +112,30 @@ async def test_an_outbox_of_the_first_schema_is_brought_along_with_its_rows(
     assert (done.settled_at, pending.settled_at) == (make.NOW, None)
     assert [item.dedup for item in claimed] == [pending.dedup]
     assert pruned == 1
+
+
+async def test_results_of_the_first_schema_are_brought_along(empty_url: str) -> None:
+    engine = make_engine(empty_url)
+    before = [
+        Result(make.order(order).id, number, b"{%d}" % number)
+        for order in (1, 2)
+        for number in range(1, RESULTS + 1)
+    ]
+    async with engine.begin() as connection:
+        await connection.run_sync(to_first)
+        await connection.execute(text(RESULT_ROW), [asdict(item) for item in before])
+
+    await upgrade(engine)
+
+    store = SqlStore(engine)
+    another = Result(before[0].order, 1, b"{}")
+    async with store.transaction() as rows:
+        for item in (another, before[0]):
+            await rows.orders.add_result(item)
+        found = [it for order in (1, 2) for it in await rows.orders.results(make.order(order).id)]
+    await store.close()
+    assert [item for item in found if item != another] == before
+    assert len(found) == len(before) + 1
 
 
 def test_processes_that_start_at_the_same_time_all_find_the_schema(empty_url: str) -> None:

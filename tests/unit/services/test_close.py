@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import Order
+from ledger_service.domain.result import SALT_BYTES
+from ledger_service.services.close import MOST_RESULTS
+from ledger_service.services.deliveries import approvals
 from ledger_service.testing import MemoryObjects
 from tests.unit.services.gateway import Packed
 from tests.unit.services.site import Site, World, result_of
@@ -162,3 +166,44 @@ async def test_a_result_is_kept_only_under_its_own_order_and_organisation(site: 
 
     assert [r.document for r in (await site.track.order(order.id)).results] == [document]
     assert order.status is Status.PROPOSED
+
+
+async def others(site: Site, order: Order) -> None:
+    """Hand in, for an organisation, as many results as it may have; none of them is on chain."""
+    for number in range(MOST_RESULTS):
+        salt = (number + 2).to_bytes(SALT_BYTES)
+        await site.close.hand_in(order.id, 1, replace(result_of(order, 1), salt=salt).dumps())
+
+
+async def approvals_of(site: Site, order: Order) -> list[object]:
+    view = await site.track.order(order.id)
+    return [it["class"] for it in approvals(view.facts, view.results) if it["organisation"] == 1]
+
+
+async def test_a_result_that_is_on_chain_is_not_replaced_by_a_later_one_of_the_organisation(
+    site: Site,
+) -> None:
+    order = await site.validate(site.world.gateway.pack())
+    on_chain = result_of(order, 1)
+    await site.close.hand_in(order.id, 1, on_chain.dumps())
+    later = replace(on_chain, salt=b"\1" * SALT_BYTES)
+    await site.close.hand_in(order.id, 1, later.dumps())
+
+    assert await approvals_of(site, order) == [on_chain.agreement]
+
+
+async def test_of_an_organisation_some_results_are_kept_and_always_the_one_on_chain(
+    site: Site,
+) -> None:
+    order = await site.validate(site.world.gateway.pack())
+    await others(site, order)
+    await others(site, order)  # the same again is none too many
+    one_more = replace(result_of(order, 1), salt=b"\1" * SALT_BYTES).dumps()
+    with pytest.raises(errors.Conflict):
+        await site.close.hand_in(order.id, 1, one_more)
+    await site.close.hand_in(order.id, 2, result_of(order, 2).dumps())
+    assert await approvals_of(site, order) == [None]
+
+    await site.close.hand_in(order.id, 1, result_of(order, 1).dumps())
+
+    assert await approvals_of(site, order) == [result_of(order, 1).agreement]
