@@ -58,25 +58,50 @@ class Following(Asking, ABC):
         return found
 
     async def _final_blocks(self, index: int, first: int, most: int) -> Sequence[Block]:
-        # One request where there is one new block: the newest, and the next one whatever it is.
-        newest, told = await self.read(index, BLOCK, [("latest", False), (hex(first), False)])
+        try:
+            return await self._read_final(index, first, most)
+        except (errors.BadAnswer, errors.BadProof):
+            # What is not final may be rewritten between two answers; hardly twice at once.
+            return await self._read_final(index, first, most)
+
+    async def _read_final(self, index: int, first: int, most: int) -> Sequence[Block]:
+        # One request where there is one new block: the newest, the next one, and what makes it final.
+        depth = self.finality_depth
+        numbers = range(first, first + depth + 1)
+        asked = [("latest", False), *((hex(number), False) for number in numbers)]
+        newest, *told = await self.read(index, BLOCK, asked)
         head = seen(_answer(newest)).block.number
-        self.nodes.saw(index, head)
-        last = min(head - self.finality_depth, first + most - 1)
+        last = min(head - depth, first + most - 1)
         if first > last:
+            self.nodes.saw(index, head)
             return []
-        blocks = [seen(_answer(told), first), *await self._fetch(index, first + 1, last)]
+        blocks = [seen(_answer(it), first + at) for at, it in enumerate(told)]
+        blocks += await self._fetch(index, first + len(blocks), last + depth)
+        final = await self._final_of(index, blocks)
+        if last + depth == head:
+            self.nodes.saw(index, head)
+        return final[:most]
+
+    async def _final_of(self, index: int, blocks: Sequence[Seen]) -> list[Block]:
+        """Return those of a chain's blocks that are final by its last one. Raise BadAnswer, BadProof.
+
+        All are checked: anybody can make a header up whose number makes the blocks below it final.
+        """
         linked(blocks)
-        parent = blocks[0].block.parent
-        above = await self._sealing.above(first - 1, parent, partial(self._fetch, index))
-        final: list[Block] = []
+        below = blocks[0].block.number - 1
+        above = await self._sealing.above(
+            below, blocks[0].block.parent, partial(self._fetch, index)
+        )
+        depths: list[int] = []
         for block in blocks:
             above = self._sealing.check(above, block)
-            if block.block.number + self._sealing.depth(above) > head:
+            depths.append(self._sealing.depth(above))
+        final: list[Block] = []
+        for block, depth in zip(blocks, depths, strict=True):
+            self.finality_depth = depth
+            if block.block.number + depth > blocks[-1].block.number:
                 break
-            self.finality_depth = self._sealing.depth(above)
-            self.keep(block)
-            final.append(block.block)
+            final.append(self.keep(block).block)
         return final
 
     @abstractmethod

@@ -93,7 +93,7 @@ class Sealing:
         if found is None:
             return None
         above = sealers.check(self.kind, found, block.header, self._epoch)
-        if above.members != found.members:
+        if above.members != found.members and block.block.hash not in self._above:
             changed = [ids.checksum(it) for it in above.members ^ found.members]
             log.warning(
                 "who seals has changed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from ledger_service.chain.client import ChainLedger
 from ledger_service.domain import errors, headers, seals
 from ledger_service.domain.facts import Block
 from tests.integration.chain.follower import forged, is_block
-from tests.peers.liar import Liar, between
+from tests.peers.liar import Liar, Lie, between
 from tests.peers.replay import NETWORKS, Replay, serving
 
 QBFT = ("besu-qbft", "goquorum-qbft")
@@ -114,6 +114,60 @@ async def test_a_clique_block_of_a_stranger_or_of_a_signer_twice_is_taken_from_a
             await ledger.close()
 
     assert len(found) > 70
+    assert [(view.used, bool(view.why)) for view in views] == [(False, True), (True, False)]
+
+
+def made_up_above(head: int, number: int) -> Lie:
+    """Return a node's lie: its newest block is `number`, and all above `head` hash to their names."""
+    made: dict[int, dict[str, Any]] = {}
+
+    def lie(method: str, asked: list[Any], told: Any) -> Any:
+        if is_block(method, told) and int(told["number"], 16) == head:
+            made[head] = told
+            for at in range(head + 1, number + 1):
+                made[at] = forged(made[at - 1], number=hex(at), parentHash=made[at - 1]["hash"])
+        if method != "eth_getBlockByNumber":
+            return told
+        wanted = number if asked[0] == "latest" else int(asked[0], 16)
+        return made.get(wanted, told)
+
+    return lie
+
+
+def nothing_above(head: int, number: int) -> Lie:
+    """Return a node's lie: its newest block is `number`, of which it has no more than that."""
+    return lambda method, asked, told: (
+        forged(told, number=hex(number))
+        if method == "eth_getBlockByNumber" and asked[0] == "latest"
+        else None
+        if is_block(method, told, head)
+        else told
+    )
+
+
+@pytest.mark.parametrize("lies", [nothing_above, made_up_above])
+@pytest.mark.parametrize("replay", ["geth-clique"], indirect=True)
+async def test_blocks_that_nobody_sealed_make_none_below_them_final(
+    replay: Replay, lies: Callable[[int, int], Lie]
+) -> None:
+    first, second, *_ = replay.settings().rpc
+    async with between(first, second) as liars:
+        alone, both = behind(replay, liars[0]), behind(replay, *liars)
+        try:
+            held = await taken(alone)
+            head = (await alone.head()).number
+            for more in range(1, alone.finality_depth + 1):
+                liars[0].lie = lies(head, head + more)
+                with pytest.raises((errors.BadAnswer, errors.BadProof, errors.NodeUnreachable)):
+                    await alone.final_blocks(held[-1], 1, 50)
+            found = await taken(both)
+            views = both.nodes.views()
+        finally:
+            await alone.close()
+            await both.close()
+
+    assert found == held
+    assert found[-1].number == head - both.finality_depth
     assert [(view.used, bool(view.why)) for view in views] == [(False, True), (True, False)]
 
 
