@@ -97,7 +97,7 @@ class Agent:
         self._met: set[ids.OrderId] = set()
         self.held = Held(clock)
         self.undecided = Undecided(book, checker.kept, clock)
-        self.copies = Copies(book=book, source=source, checker=checker)
+        self.copies = Copies(book=book, source=source, checker=checker, clock=clock)
 
     @property
     def busy(self) -> bool:

@@ -158,7 +158,7 @@ class House:
         """Cancel what is being judged; the journal knows what is open."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._agent.copies.stop(), *self._tasks, return_exceptions=True)
 
     async def read_feed(self) -> None:
         """Read one page of the feed, once there is room for what it tells of. Raise SourceDown."""
@@ -178,7 +178,7 @@ class House:
     async def read_desk(self) -> None:
         """Sign the decisions that lie on the desk."""
         for order, decision in self._desk.read():
-            if order in self._book.memory.open or not self._agent.recall.whole:
+            if order in self._book.memory.open or not self._agent.recall.is_whole():
                 continue  # judged anew after a crash, or recalled first: the decision stays until then
             if order in self._book.memory.work:
                 self._work.decide(order, decision)
@@ -192,7 +192,7 @@ class House:
                     raise  # the decision stays until the node is back
                 self._decline(order, str(exc))
             except (errors.NotFound, errors.Conflict, Refused, CannotSay) as exc:
-                if not self._agent.recall.whole:
+                if not self._agent.recall.is_whole():
                     continue  # one of ours was met since
                 self._decline(order, str(exc))
             await self._book.sync()
@@ -206,9 +206,7 @@ class House:
         self._forget_retries()
         for order in tuple(self._book.memory.results):
             await self._hand_in(order)
-        for order in tuple(self._book.memory.copies):
-            if self._is_due("copy", order):
-                self._spawn(self._agent.copies.fetch(order))
+        self._agent.copies.tend()
         self._remind()
         self._save_cursors()
         await self._outcomes.reconcile()
@@ -340,7 +338,6 @@ class House:
         waiting = {
             "judge": {*memory.open, *self._agent.undecided.unwritten},
             "hand in": memory.results,
-            "copy": memory.copies,
             "complete": memory.work,
         }
         self._retries = {

@@ -42,8 +42,7 @@ class Recall:
         self._missing: set[ids.OrderId] = set()
         self._doubtful: dict[ids.OrderId, Announced] = {}
 
-    @property
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Say whether no verdict of ours is known to be missing."""
         return not self._missing
 

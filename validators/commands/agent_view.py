@@ -175,6 +175,7 @@ def status(memory: Memory, *, running: bool, as_json: bool) -> None:
             "decided, not signed yet": len(memory.decided),
             "not mined yet": len(memory.unmined),
             "results to hand in": len(memory.results),
+            "copies to fetch anew": len(memory.copies),
             "close-outs to sign": len(memory.work),
             "feed read to": memory.feed,
             "block read to": memory.block,

@@ -266,6 +266,8 @@ class Memory:
 
     def _note_copied(self, entry: dict[str, Any]) -> None:
         self.copies.pop(_order(entry), None)
+        if entry.get("why"):
+            self.failures.append(entry)
 
     def _note_said(self, entry: dict[str, Any]) -> None:
         self._no_longer_decided(_order(entry))

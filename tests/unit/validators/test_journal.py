@@ -223,32 +223,16 @@ async def test_our_copies_of_what_we_approved_are_fetched_anew_where_the_folder_
         assert list(folder.iterdir()) == []
         world.service.down = True
         await us.house.tend()
-        await us.house.drain()
+        await us.agent.copies.drain()
         assert item.order in us.memory.copies
         world.service.down = False
-        world.clock.advance(seconds=3)
+        world.clock.advance(seconds=11)
         await us.house.tend()
-        await us.house.drain()
+        await us.agent.copies.drain()
 
         assert sorted(path.name for path in folder.iterdir()) == mine
         assert us.memory.copies == {}
         assert us.wire.sent == []
-
-
-async def test_a_copy_that_nobody_has_any_more_is_said_once(world: World) -> None:
-    item = world.order()
-    async with world.agent("one") as before:
-        await before.house.start()
-        await before.agent.consider(item)
-        await world.ledger.mine()
-        await world.propose(item)
-    async with world.agent("two") as us:
-        await us.house.start()
-        world.service.envelopes.clear()
-        await us.house.tend()
-        await us.house.drain()
-
-        assert us.memory.copies == {}
 
 
 async def test_nothing_new_is_judged_before_what_was_said_is_recalled(world: World) -> None:

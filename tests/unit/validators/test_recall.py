@@ -98,7 +98,7 @@ async def test_while_the_statement_of_what_we_approved_is_gone_a_person_decides_
     async with world.agent() as us:
         await us.house.start()
         await us.house.tend()
-        await us.house.drain()
+        await us.agent.copies.drain()
         with pytest.raises(Refused, match="Episode repeated"):
             await us.agent.review(second.order)
 
