@@ -2,14 +2,16 @@
 
 Lines that nothing follows from yet may wait for their fsync: the next durable line, or `sync`, takes
 them along. One that failed with such lines waiting cannot be repeated (the system may have dropped
-them), so from then on nothing is written: a restart reads what is really there.
+them, and tells of it once), so from then on nothing is written: a restart reads what is really there.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +39,7 @@ class Journal:
             self._file.close()
             raise errors.InUse("Another agent runs in this folder.", folder=folder) from exc
         self._make_durable = fsync
+        self._fsyncing = threading.Lock()
         self._whole = _whole_length(path)
         self._torn = self._whole < path.stat().st_size
         self.lost = False
@@ -84,11 +87,16 @@ class Journal:
             left = left[self._file.write(left) :]
 
     def _fsync(self) -> None:
-        try:
-            self._make_durable(self._file.fileno())
-        except OSError:
-            self.lost = self.lines > self.durable
-            raise
+        """Fsync, one thread at a time: an error is told to whoever asks first, and means them all."""
+        with self._fsyncing:
+            waiting = self.lines > self.durable
+            try:
+                self._make_durable(self._file.fileno())
+            except OSError:
+                self.lost = self.lost or waiting
+                raise
+            if self.lost:
+                raise OSError(errno.EIO, "lines were lost before")
 
     def _demand_whole(self) -> None:
         if self.lost:
@@ -98,7 +106,7 @@ class Journal:
         """Cut off what is no whole line."""
         if self._torn:
             self._file.truncate(self._whole)
-            os.fsync(self._file.fileno())
+            self._fsync()
             self._torn = False
 
     def close(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,56 @@ async def test_lines_that_an_fsync_lost_end_the_book_and_nothing_is_written_behi
     book.close()
 
     assert ReadBook(tmp_path).memory.feed == 2
+
+
+def test_an_fsync_error_that_one_thread_is_told_of_is_another_ones_too(tmp_path: Path) -> None:
+    others: list[threading.Thread] = []
+    told: list[errors.StorageError] = []
+
+    def sync() -> None:
+        try:
+            journal.sync()
+        except errors.StorageError as exc:
+            told.append(exc)
+
+    def fsync(number: int) -> None:
+        if others:
+            return  # the system tells of an error once
+        others.append(threading.Thread(target=sync))
+        others[0].start()
+        others[0].join(0.5)  # it is done by then, if nothing makes it wait
+        raise OSError(errno.EIO, f"descriptor {number}")
+
+    journal = file.Journal(tmp_path, fsync)
+    journal.write(cursor(1), durable=False)
+    with pytest.raises(errors.StorageError):
+        journal.write(cursor(2))
+    others[0].join()
+
+    assert len(told) == 1
+    with pytest.raises(errors.StorageError, match="start the agent again"):
+        journal.write(cursor(3))
+    journal.close()
+
+
+async def test_an_fsync_error_while_half_a_line_is_cut_off_is_not_passed_over(
+    tmp_path: Path,
+) -> None:
+    failing = True
+
+    def fsync(number: int) -> None:
+        if failing:
+            raise OSError(errno.EIO, f"descriptor {number}")
+
+    book = Book(tmp_path, fsync)
+    book.jot(cursor(1))
+    with files_of_at_most(100), pytest.raises(errors.StorageError):
+        book.jot({**cursor(2), "padding": "x" * 3000})
+    failing = False  # the system tells of an error once
+
+    with pytest.raises(errors.StorageError, match="start the agent again"):
+        await book.sync()
+    book.close()
 
 
 def test_a_second_agent_in_the_same_folder_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
