@@ -32,7 +32,7 @@ app = App(
     name="backup",
     help="""A consistent copy of database and objects.
 
-    The service may go on meanwhile. The folder holds any number of copies; objects that an earlier one has are not copied again.
+    The service may go on meanwhile. The folder holds any number of copies; objects that an earlier one has are checked, and not copied again.
     Keys, passwords and settings are not in it: keep them elsewhere.
 
     Example: `mol backup /mnt/safe/plant-1`

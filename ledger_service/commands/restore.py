@@ -45,12 +45,18 @@ def restore(
     revoke_tokens: Annotated[
         bool, Parameter(negative="", help="End all API tokens of the copy; make new ones then.")
     ] = False,
+    allow_missing: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Bring it back even if some of its objects rotted; they are listed."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Bring the newest copy of a folder back, or the one named."""
     settings = config.load(config_file)
     with copies.reading(folder, copy) as found, bars() as progress:
-        wanted = Wanted(replace=replace, revoke_tokens=revoke_tokens)
+        wanted = Wanted(replace=replace, revoke_tokens=revoke_tokens, allow_missing=allow_missing)
         restored = uvloop.run(bring_back(settings, found, wanted, progress))
     if json:
         as_json(_told(found, restored))
@@ -66,6 +72,7 @@ def _told(copy: copies.Copy, restored: Restored) -> dict[str, object]:
         "blockSeen": restored.seen,
         "newObjects": restored.copied.new,
         "missing": copy.manifest.missing,
+        "damaged": restored.copied.missing,
         "tokens": [asdict(item) for item in restored.tokens],
     }
 
@@ -76,6 +83,8 @@ def _show(copy: copies.Copy, restored: Restored) -> None:
         print("no node could say whether the chain has its last block", file=sys.stderr)
     for key in copy.manifest.missing:
         print(f"was missing when it was made: {key}", file=sys.stderr)
+    for key in restored.copied.missing:
+        print(f"damaged, and not brought back: {key}", file=sys.stderr)
     names = ("id", "role", "subject", "created")
     rows = [(it.id, it.role, it.subject, it.created_at) for it in restored.tokens]
     table("Tokens that open it: revoke what was revoked since (mol token revoke)", names, rows)

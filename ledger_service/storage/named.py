@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from ledger_service.domain import dataset
+from ledger_service.domain import dataset, errors
 from ledger_service.domain.ids import FileRoot
 from ledger_service.storage.objects import Objects
 
@@ -37,9 +37,18 @@ def is_key(key: object) -> bool:
     return isinstance(key, str) and bool(_FILE.fullmatch(key) or _REPORT.fullmatch(key))
 
 
-async def is_as_named(objects: Objects, key: str) -> bool:
-    """Read an object and say whether it is what its key tells. Raise NotFound."""
-    return await _drain(_Checked(objects.get(key), key))
+async def is_whole(objects: Objects, key: str, size: int | None) -> bool:
+    """Read an object and say whether it is of this size, if one is given, and what its key tells.
+
+    One that is not there, or that cannot be read, is not.
+    """
+    try:
+        there = await objects.size(key)
+        if there is None or there != (there if size is None else size):
+            return False
+        return await _drain(_Checked(objects.get(key), key))
+    except (errors.NotFound, errors.StorageError):
+        return False
 
 
 async def copy(
@@ -47,7 +56,8 @@ async def copy(
 ) -> Copied:
     """Copy what the target does not have; each is visible there whole and checked, or not at all.
 
-    `named`: key -> size, None where it is not known. What the target has in the right size stays.
+    `named`: key -> size, None where it is not known. What the target has is read: it stays if it is
+    what its key tells, and is copied anew if not, as disks forget.
     """
     sizes: dict[str, int] = {}
     missing: list[str] = []
@@ -72,9 +82,8 @@ async def _one(
 ) -> tuple[int | None, bool]:
     """Return the size that the target has in the end, None without such an object; and if it is new."""
     size = await source.size(key) if expected is None else expected
-    there = await target.size(key)
-    if there is not None and there == (there if size is None else size):
-        return there, False
+    if await is_whole(target, key, size):
+        return await target.size(key), False
     if size is None or await source.size(key) != size:
         return None, False
     incoming = f"{INCOMING}/{uuid.uuid4().hex}"

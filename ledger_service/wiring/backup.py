@@ -70,19 +70,25 @@ async def make(
         await store.close()
 
 
-async def check(copy: Copy, progress: Progress) -> None:
-    """Read all of a copy and compare it with what its names tell. Raise BackupDamaged."""
+async def check(copy: Copy, progress: Progress, *, allow_missing: bool = False) -> tuple[str, ...]:
+    """Read all of a copy and compare it with what its names tell; return the objects that are not so.
+
+    Raise BackupDamaged: for such an object too, unless they are allowed to be missing.
+    """
     for at, part in enumerate(copy.parts):
         progress("rows", at, len(copy.parts))
         copy.check(part)
     kept, count = kept_in(copy.folder.parent), copy.manifest.objects.rows
+    damaged = []
     for at, (key, size) in enumerate(copy.objects()):
         progress("objects", at, count)
-        if await kept.size(key) != size:
-            raise BackupDamaged("An object is missing, or cut short.", object=key)
-        if not await named.is_as_named(kept, key):
-            raise BackupDamaged("An object is not what its name tells.", object=key)
+        if not await named.is_whole(kept, key, size):
+            damaged.append(key)
+            if not allow_missing:
+                text = "An object is missing, cut short, or not what its name tells."
+                raise BackupDamaged(text, object=key)
     progress("objects", count, count)
+    return tuple(damaged)
 
 
 def chain_of(settings: config.Settings) -> ChainIdentity:

@@ -36,6 +36,7 @@ class Wanted:
 
     replace: bool = False
     revoke_tokens: bool = False
+    allow_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was brought back. `seen`: whether a node confirmed the copy's last block."""
+    """What was brought back. `seen`: whether a node confirmed the copy's last block.
+
+    `copied.missing`: objects that neither the copy nor the object store has whole.
+    """
 
     copied: Copied
     tokens: Sequence[Access]
@@ -68,7 +72,7 @@ async def bring_back(
     url = database_url(settings)
     await filling.check_room(url, replace=wanted.replace)
     seen = await _check_chain(settings, copy.manifest.cursor)
-    await check(copy, progress)
+    await check(copy, progress, allow_missing=wanted.allow_missing)
     target = open_objects(settings.storage.url, root=settings.root)
     sizes: dict[str, int | None] = dict(copy.objects())
     if not wanted.replace:

@@ -49,6 +49,72 @@ def grow(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
 
 
+def objects_in(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "objects").rglob("*") if path.is_file())
+
+
+async def test_an_object_that_rotted_in_the_folder_is_mended_by_the_next_copy(
+    make_service: Make, tmp_path: Path
+) -> None:
+    service, home = make_service("sqlite"), tmp_path / "safe"
+    await service.fill()
+    first = await service.back_up(home)
+    for path in objects_in(home):
+        flip(path)
+    with pytest.raises(BackupDamaged):
+        await backup.check(first, quiet)
+
+    second = await service.back_up(home)
+
+    for copy in (first, second):
+        assert await backup.check(copy, quiet) == ()
+
+
+async def test_an_object_that_rotted_in_the_plant_is_mended_by_a_restore(
+    make_service: Make, tmp_path: Path
+) -> None:
+    service, home = make_service("sqlite"), tmp_path / "safe"
+    await service.fill()
+    await service.back_up(home)
+    whole = service.stored()
+    for path in objects_in(service.folder):
+        flip(path)
+
+    restored = await service.restore(home, replace=True)
+
+    assert service.stored() == whole
+    assert (restored.copied.new, restored.copied.missing) == (len(whole), ())
+
+
+async def test_of_a_copy_with_a_rotten_object_all_else_comes_back_if_told_and_it_is_named(
+    make_service: Make, kept: Copy
+) -> None:
+    home, new = kept.folder.parent, make_service("sqlite")
+    rotten, lost, *_ = objects_in(home)
+    flip(rotten)
+    lost.unlink()
+    damaged = {str(path.relative_to(home / "objects")) for path in (rotten, lost)}
+    await refused(new, home)
+
+    restored = await new.restore(home, allow_missing=True)
+
+    assert set(restored.copied.missing) == damaged
+    assert set(new.stored()) == {key for key, _ in kept.objects()} - damaged
+    assert (await new.rows())["evidence"]
+
+
+async def test_rows_that_are_damaged_do_not_come_back_though_objects_may_be_missing(
+    make_service: Make, kept: Copy
+) -> None:
+    new = make_service("sqlite")
+    flip(kept.folder / "evidence.jsonl.gz")
+
+    with pytest.raises(BackupDamaged):
+        await new.restore(kept.folder.parent, allow_missing=True)
+
+    assert await new.is_untouched()
+
+
 def replace_by_a_link(path: Path) -> None:
     aside = path.with_name(f"{path.name}.aside")
     path.rename(aside)
