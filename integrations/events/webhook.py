@@ -13,6 +13,7 @@ from integrations.addresses import checked_url
 from integrations.events import mapping
 from integrations.events.pause import seconds_of
 from ledger_service.domain import errors
+from ledger_service.domain.addresses import bare
 from ledger_service.domain.records import Delivery
 
 TIMEOUT_SECONDS = 20.0
@@ -36,6 +37,7 @@ class Webhook:
     ) -> None:
         """`secret`: base64, as `whsec_...`. Raise ConfigError."""
         self._url = checked_url(url)
+        self._shown = bare(self._url)  # receivers often put their secret into the address
         self._source = source
         self._signer = _signer(secret)
         self._timeout = aiohttp.ClientTimeout(timeout)
@@ -50,11 +52,13 @@ class Webhook:
         )
         try:
             async with request as answer:
-                text = (await answer.content.read(READ)).decode("utf-8", "replace")
+                # It was taken: what else the answer holds, or fails to hold, changes nothing.
+                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                    return {"id": identity, "status": answer.status}
+                text = await _text(answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-            raise errors.DestinationDown(str(exc) or repr(exc), url=self._url) from exc
-        self._judge(answer, text)
-        return {"id": identity, "status": answer.status}
+            raise errors.DestinationDown(bare(str(exc) or repr(exc)), url=self._shown) from exc
+        raise self._refusal(answer, text)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -82,15 +86,21 @@ class Webhook:
             "webhook-signature": self._signer.sign(identity, now, body.decode()),
         }
 
-    def _judge(self, answer: aiohttp.ClientResponse, text: str) -> None:
+    def _refusal(self, answer: aiohttp.ClientResponse, text: str) -> errors.RelayError:
         status = answer.status
-        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return
         found = f"HTTP {status}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
             pause = seconds_of(answer.headers.get("retry-after", ""), datetime.now(UTC))
-            raise errors.DestinationDown(found=found, url=self._url, retry_after=round(pause, 1))
-        raise errors.DestinationRefused(text[:SHOWN], found=found, url=self._url)
+            return errors.DestinationDown(found=found, url=self._shown, retry_after=round(pause, 1))
+        return errors.DestinationRefused(text[:SHOWN], found=found, url=self._shown)
+
+
+async def _text(answer: aiohttp.ClientResponse) -> str:
+    """Return how a refusal begins; nothing where its text does not come: the status says enough."""
+    try:
+        return (await answer.content.read(READ)).decode("utf-8", "replace")
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return ""
 
 
 def _signer(secret: str) -> standardwebhooks.Webhook:

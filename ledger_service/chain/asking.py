@@ -120,7 +120,7 @@ class Asking:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.head_of(index)
         except TimeoutError:
-            self._find_away(index, errors.NodeUnreachable(found=self.settings.rpc[index]))
+            self._find_away(index, errors.NodeUnreachable(found=self._clients[index].address))
         except errors.NodeUnreachable as exc:
             self._find_away(index, exc)
         except FAULTS as exc:
@@ -138,14 +138,14 @@ class Asking:
         chain_id = quantity(await node.call("eth_chainId"))
         genesis = place_of(await node.call(BLOCK, "0x0", False))
         if (chain_id, genesis.hash if genesis else b"") != expected:
-            raise errors.WrongChain(node=node.url, found=chain_id, expected=expected[0])
+            raise errors.WrongChain(node=node.address, found=chain_id, expected=expected[0])
         if self._agreed is not None:
             number, right = self._agreed
             there = place_of(await node.call(BLOCK, hex(number), False))
             if there is not None and there.hash != right:
                 raise errors.WrongChain(
                     "It has another block than the one that an operator accepted.",
-                    node=node.url,
+                    node=node.address,
                     block=number,
                     found=there.hash.hex(),
                     expected=right.hex(),

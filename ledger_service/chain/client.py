@@ -61,7 +61,7 @@ class ChainLedger(Following, Registry, Sending):
             code = octets(await node.call("eth_getCode", ids.checksum(address), "latest"))
             if not load(name).matches(code):
                 raise errors.WrongChain(
-                    "Other code than this version's.", node=node.url, contract=name
+                    "Other code than this version's.", node=node.address, contract=name
                 )
 
     async def head(self) -> Block:

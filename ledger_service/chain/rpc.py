@@ -19,6 +19,7 @@ from web3.types import RPCEndpoint
 
 from ledger_service.chain.recursion import keep_safe
 from ledger_service.domain import errors
+from ledger_service.domain.addresses import bare
 
 keep_safe()
 
@@ -89,7 +90,9 @@ class _Provider(AsyncHTTPProvider):
             async for piece in response.content.iter_chunked(READ_BYTES):
                 answer += piece
                 if len(answer) > MAX_ANSWER_BYTES:
-                    raise errors.BadAnswer("It has no end.", found=uri, limit=MAX_ANSWER_BYTES)
+                    raise errors.BadAnswer(
+                        "It has no end.", found=bare(uri), limit=MAX_ANSWER_BYTES
+                    )
         return bytes(answer)
 
 
@@ -97,7 +100,7 @@ class Node:
     """One node, by its HTTP address."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        self.url = url
+        self.address = bare(url)  # as it may be told: there may be a password in it, or a key
         self._provider = _Provider(
             url,
             request_kwargs={"timeout": aiohttp.ClientTimeout(timeout)},
@@ -110,9 +113,9 @@ class Node:
         try:
             answer: Any = await self._provider.make_request(RPCEndpoint(method), list(parameters))
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-            raise errors.NodeUnreachable(found=self.url, cause=repr(exc)[:120]) from exc
+            raise errors.NodeUnreachable(found=self.address, cause=_cause(exc)) from exc
         except (Web3Exception, ValueError, RecursionError) as exc:
-            raise errors.BadAnswer(found=self.url, cause=repr(exc)[:120]) from exc
+            raise errors.BadAnswer(found=self.address, cause=_cause(exc)) from exc
         found = self._result(answer, method)
         if isinstance(found, RpcFailed):
             raise found
@@ -142,22 +145,29 @@ class Node:
             by_id = {answer["id"]: answer for answer in answers}
             return [self._result(by_id[at], method) for at in range(len(asked))]
         except aiohttp.ClientResponseError as exc:  # it is there, and does not take this request
-            raise errors.BadAnswer(found=self.url, cause=repr(exc)[:120]) from exc
+            raise errors.BadAnswer(found=self.address, cause=_cause(exc)) from exc
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-            raise errors.NodeUnreachable(found=self.url, cause=repr(exc)[:120]) from exc
+            raise errors.NodeUnreachable(found=self.address, cause=_cause(exc)) from exc
         except (ValueError, RecursionError, TypeError, KeyError) as exc:
-            raise errors.BadAnswer(found=self.url, cause=repr(exc)[:120]) from exc
+            raise errors.BadAnswer(found=self.address, cause=_cause(exc)) from exc
 
     def _result(self, answer: Any, method: str) -> Any:
         """Return what an answer holds, an error as RpcFailed. Raise BadAnswer."""
         if not isinstance(answer, dict):
-            raise errors.BadAnswer(found=self.url, cause=repr(answer)[:120])
+            raise errors.BadAnswer(found=self.address, cause=repr(answer)[:120])
         if answer.get("error") is not None:
             error = _error(answer["error"])
             return None if INDEXING in error.message else RpcFailed(error, method)
         if "result" not in answer:
-            raise errors.BadAnswer("Neither result nor error.", found=self.url)
+            raise errors.BadAnswer("Neither result nor error.", found=self.address)
         return answer["result"]
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong, without what was asked: its address and its headers are secrets."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"HTTP {error.status} {error.message}"[:120]
+    return bare(repr(error))[:120]
 
 
 def _error(fields: Any) -> RpcError:

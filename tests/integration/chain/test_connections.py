@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from ledger_service.chain.rpc import Node
+from ledger_service.domain import errors
 
 
 class Counting:
@@ -53,3 +56,31 @@ async def test_a_node_that_still_indexes_does_not_know_a_transaction_yet() -> No
 
     async with asked(Counting({"error": error})) as client:
         assert await client.call("eth_getTransactionReceipt", "0x" + "00" * 32) is None
+
+
+@pytest.mark.parametrize("says", ["401", "no JSON", "nothing", "silence"])
+async def test_no_secret_of_a_nodes_address_is_in_what_is_told_of_it(says: str) -> None:
+    async def serve(request: web.Request) -> web.Response:
+        if says == "silence":
+            await asyncio.sleep(60)
+        assert request.headers["Authorization"].startswith("Basic ")
+        return web.Response(status=401 if says == "401" else 200, text="no")
+
+    app = web.Application()
+    app.router.add_post("/k3y", serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1] if says != 'nothing' else 1}"
+    client = Node(f"http://anna:hunter2@{host}/k3y?sig=s3cret", timeout=0.5)
+    try:
+        for ask in (client.call("eth_chainId"), client.call_many("eth_chainId", [(), ()])):
+            with pytest.raises((errors.NodeUnreachable, errors.BadAnswer)) as caught:
+                await ask
+            told = str(caught.value)
+            assert host in told
+            hidden = ("anna", "hunter2", "k3y", "s3cret", "Basic")
+            assert [secret for secret in hidden if secret in told] == []
+    finally:
+        await client.close()
+        await runner.cleanup()

@@ -144,7 +144,7 @@ async def test_a_full_pool_says_so_and_the_bytes_are_sent_again_later(
     few = [made(FUNDED[0], 1, 0), made(FUNDED[1], 2, 0)]
     large = made(FUNDED[2], 3, 100_000)  # takes the room of four
 
-    failure = await refusal(node.url, *few, large)
+    failure = await refusal(small_pool.rpc[0], *few, large)
 
     await node.close()
     assert failure is Failure.POOL_FULL

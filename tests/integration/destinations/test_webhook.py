@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from email.utils import formatdate
 
 import pytest
@@ -133,3 +135,68 @@ async def test_text_of_any_alphabet_keeps_its_signature(receiver: Receiver, hook
 
     [event] = receiver.events.values()
     assert json.dumps(event["data"]["document"]["title"]) == json.dumps("Bohrer Ø wechseln — 主轴")
+
+
+@pytest.mark.parametrize("status", [None, 404, 503])
+async def test_no_secret_of_the_receivers_address_is_told(
+    receiver: Receiver, status: int | None
+) -> None:
+    url = receiver.url.replace("http://", "http://anna:hunter2@")
+    if status is None:
+        url = url.replace(url.rpartition(":")[2], "1/hook")
+    else:
+        receiver.answers.append((status, {}))
+    hook = Webhook(f"{url}?sig=s3cret", SECRET, SOURCE)
+
+    with pytest.raises(errors.RelayError) as caught:
+        await hook.deliver(told("events"))
+
+    assert "http://127.0.0.1:" in str(caught.value)
+    assert not any(part in str(caught.value) for part in ("anna", "hunter2", "hook", "s3cret"))
+    await hook.close()
+
+
+@asynccontextmanager
+async def saying(answer: bytes) -> AsyncIterator[Webhook]:
+    """Listen, say these bytes to each request and no more; yield who posts there."""
+    serving: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.partition(b"content-length:")[2].split()[0]))
+        serving.append(asyncio.current_task())
+        writer.write(answer)
+        if answer.endswith(SHORT):
+            writer.write_eof()
+        await reader.read()  # until the other one hangs up
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    hook = Webhook(url, SECRET, SOURCE, timeout=0.5)
+    yield hook
+    await hook.close()
+    server.close()
+    await asyncio.gather(*(task for task in serving if task is not None))
+
+
+SHORT = b"short"
+LONGER = b"content-length: 99\r\n\r\n" + SHORT
+OPEN = b"transfer-encoding: chunked\r\n\r\n5\r\nthere\r\n"
+
+
+@pytest.mark.parametrize("rest", [LONGER, OPEN], ids=["another length", "an open stream"])
+async def test_what_was_taken_is_delivered_whatever_becomes_of_the_answers_body(
+    rest: bytes,
+) -> None:
+    async with saying(b"HTTP/1.1 200 OK\r\n" + rest) as hook:
+        reference = await hook.deliver(told("events"))
+
+    assert reference["status"] == 200
+
+
+@pytest.mark.parametrize("rest", [LONGER, OPEN], ids=["another length", "an open stream"])
+async def test_a_refusal_is_one_whatever_becomes_of_its_text(rest: bytes) -> None:
+    async with saying(b"HTTP/1.1 410 Gone\r\n" + rest) as hook:
+        with pytest.raises(errors.DestinationRefused, match="HTTP 410"):
+            await hook.deliver(told("events"))
