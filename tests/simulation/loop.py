@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 TURNS = 1000
 MASK = (1 << 64) - 1
+THROWS, CANCELLATIONS = 16, 8
 
 
 class Dead(asyncio.CancelledError):
     """The process is gone: thrown into whatever it was waiting for, and into whatever it asks yet."""
+
+
+class Killed(BaseException):
+    """The same, for what waits on through every cancellation: the driver of the database, for its rollback."""
 
 
 class Stuck(Exception):
@@ -159,14 +164,15 @@ def kill(process: Process, seen: Callable[[TracebackType | None], None]) -> None
 def _tear_down(task: asyncio.Task[Any], seen: Callable[[TracebackType | None], None]) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is on purpose
     work: Any = task.get_coro()
-    for attempt in range(8):
+    for attempt in range(THROWS):
         try:
-            work.throw(Dead())
+            work.throw(Dead() if attempt < CANCELLATIONS else Killed())
         except BaseException as exc:  # noqa: BLE001  whatever it ends with, it has ended
             if not attempt:
                 seen(exc.__traceback__)
             exc.__traceback__ = None
             return
+    raise RuntimeError(f"{work} does not end")  # and would keep what it holds
 
 
 def _make_task(

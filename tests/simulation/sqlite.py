@@ -27,6 +27,7 @@ from tests.simulation.loop import Process
 # The dead give nothing back.
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", message="The garbage collector is trying")
+warnings.filterwarnings("ignore", message="coroutine 'AsyncConnection.close' was never awaited")
 
 
 class Connection:

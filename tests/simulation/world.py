@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 from collections import Counter, deque
@@ -294,8 +295,12 @@ def _run(seed: int, folder: Path, *, doom: bool) -> Outcome:
 
 
 def _close(world: World) -> None:
-    for process in world.running.values():
-        kill(process, lambda _: None)
+    asyncio._set_running_loop(world.loop)  # those who die may still ask for it
+    try:
+        for process in world.running.values():
+            kill(process, lambda _: None)
+    finally:
+        asyncio._set_running_loop(None)
     PROCESS.set(None)
     if isinstance(world.watched, sqlite.Database):
         world.watched.close()
