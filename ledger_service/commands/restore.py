@@ -39,7 +39,7 @@ def restore(
         bool,
         Parameter(
             negative="",
-            help="Also where there is something: a SQLite file is kept under another name, PostgreSQL's tables are dropped, objects are added to.",
+            help="Also where there is something: a SQLite file is kept under another name, the service's tables in PostgreSQL are dropped, objects are added to.",
         ),
     ] = False,
     revoke_tokens: Annotated[

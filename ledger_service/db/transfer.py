@@ -34,12 +34,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import MetaData
 
 from ledger_service.db.migrations import bring, knows
-from ledger_service.db.tables import Moment, feed
+from ledger_service.db.tables import Moment, feed, metadata
 from ledger_service.domain import errors
 from ledger_service.domain.backup_errors import BackupDamaged
 
 Kind = Literal["bytes", "time", "json", "text", "integer", "boolean"]
 VERSION_TABLE = "alembic_version"
+OURS = frozenset(metadata.tables)  #: of all schemas so far; no migration dropped one
 ROWS_AT_ONCE = 200
 MARK = "restored"  #: the kind of the feed's line that says where a restored feed goes on
 #: The database's own types, as it reflects them, the narrower first.
@@ -159,25 +160,24 @@ async def finish(
 
 
 async def drop_all(connection: AsyncConnection) -> None:
-    """Drop every table."""
+    """Drop every table of ours: another program may have its own beside them."""
     await connection.run_sync(_drop_all)
 
 
 async def is_empty(connection: AsyncConnection) -> bool:
-    """Say whether there is no row but the schema's revision."""
-    for name in await connection.run_sync(lambda sync: inspect(sync).get_table_names()):
+    """Say whether none of our tables has a row."""
+    for name in OURS.intersection(
+        await connection.run_sync(lambda it: inspect(it).get_table_names())
+    ):
         query = select(text("1")).select_from(table(name)).limit(1)
-        if name != VERSION_TABLE and (await connection.execute(query)).first() is not None:
+        if (await connection.execute(query)).first() is not None:
             return False
     return True
 
 
 def _shapes(connection: Connection) -> list[Shape]:
-    found = MetaData()
-    found.reflect(connection)
     inspector = inspect(connection)
-    names = [item.name for item in found.sorted_tables if item.name != VERSION_TABLE]
-    return [_shape(inspector, name) for name in names]
+    return [_shape(inspector, item.name) for item in _reflected(connection, OURS).sorted_tables]
 
 
 def _shape(inspector: Inspector, name: str) -> Shape:
@@ -194,9 +194,13 @@ def _kind(found: sqltypes.TypeEngine[Any]) -> Kind:
 
 
 def _drop_all(connection: Connection) -> None:
+    _reflected(connection, OURS | {VERSION_TABLE}).drop_all(connection)
+
+
+def _reflected(connection: Connection, names: frozenset[str]) -> MetaData:
     found = MetaData()
-    found.reflect(connection)
-    found.drop_all(connection)
+    found.reflect(connection, only=lambda name, _: name in names)
+    return found
 
 
 def _copy_of(body: Any) -> datetime:

@@ -233,6 +233,30 @@ async def test_objects_of_somebody_else_are_not_mixed_with_unless_told(
     assert not list(new.folder.glob("mol.db*"))
 
 
+async def test_tables_of_another_program_in_the_same_database_are_left_alone(
+    make_service: Make, tmp_path: Path
+) -> None:
+    service = make_service("postgres")
+    engine = make_engine(service.database)
+    async with begun(engine) as connection:
+        await connection.execute(text("CREATE TABLE of_another (took interval, name text)"))
+        await connection.execute(text("INSERT INTO of_another VALUES ('1 minute', 'x')"))
+    await engine.dispose()
+    source = make_service("sqlite")
+    await source.fill()
+    await source.back_up(tmp_path / "safe")
+
+    await service.restore(tmp_path / "safe")
+    await service.restore(tmp_path / "safe", replace=True)
+    copy = await service.back_up(tmp_path / "safe")
+
+    assert await service.rows() == await source.rows()
+    assert "of_another" not in {part.name for part in copy.parts}
+    async with begun(engine) as connection:
+        assert (await connection.execute(text("SELECT name FROM of_another"))).all() == [("x",)]
+    await engine.dispose()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_database_that_a_service_works_with_is_not_taken_from_under_it(
     make_service: Make, tmp_path: Path, kind: str

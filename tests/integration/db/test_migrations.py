@@ -11,9 +11,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, bindparam, inspect, text
 
-from ledger_service.db import migrations
+from ledger_service.db import migrations, transfer
 from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import SqlStore, make_engine
 from ledger_service.db.tables import Moment, metadata
@@ -74,6 +75,17 @@ async def test_the_migrations_make_the_tables_that_the_program_knows(empty_url: 
 
     assert found == []
     assert set(names) == {*metadata.tables, "alembic_version"}
+
+
+async def test_no_schema_of_before_has_a_table_that_copies_would_leave_out(empty_url: str) -> None:
+    engine = make_engine(empty_url)
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    for revision in reversed([known.revision for known in script.walk_revisions()]):
+        async with engine.begin() as connection:
+            await connection.run_sync(migrations.bring, revision)
+            names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        assert set(names) <= {*transfer.OURS, "alembic_version"}, revision
+    await engine.dispose()
 
 
 async def test_a_database_with_rows_is_left_as_it_is_by_the_next_start(empty_url: str) -> None:
