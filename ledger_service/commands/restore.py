@@ -15,7 +15,7 @@ from ledger_service.commands.backup import Named, bars
 from ledger_service.commands.services import Config
 from ledger_service.commands.show import Json, as_json, table
 from ledger_service.storage import copies
-from ledger_service.wiring.restore import Restored, Wanted, bring_back
+from ledger_service.wiring.restore import End, Restored, Wanted, bring_back
 
 app = App(
     name="restore",
@@ -69,7 +69,8 @@ def _told(copy: copies.Copy, restored: Restored) -> dict[str, object]:
         "copy": copy.name,
         "madeAt": copy.manifest.made_at.isoformat(),
         "block": copy.manifest.cursor.number if copy.manifest.cursor else None,
-        "blockSeen": restored.seen,
+        "blockSeen": restored.end is End.SEEN,
+        "blockAbandoned": restored.end is End.ABANDONED,
         "newObjects": restored.copied.new,
         "missing": copy.manifest.missing,
         "damaged": restored.copied.missing,
@@ -79,8 +80,11 @@ def _told(copy: copies.Copy, restored: Restored) -> dict[str, object]:
 
 def _show(copy: copies.Copy, restored: Restored) -> None:
     print(f"restored {copy.name}, made at {copy.manifest.made_at:%Y-%m-%d %H:%M:%S} UTC")
-    if not restored.seen:
+    if restored.end is End.UNKNOWN:
         print("no node could say whether the chain has its last block", file=sys.stderr)
+    if restored.end is End.ABANDONED:
+        text = "the chain has another block where it ends: the service goes back by itself"
+        print(text, file=sys.stderr)
     for key in copy.manifest.missing:
         print(f"was missing when it was made: {key}", file=sys.stderr)
     for key in restored.copied.missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from functools import partial
 
 from sqlalchemy import select, update
@@ -30,6 +31,14 @@ STAGING = "staging"
 LINES_A_SECOND = 2**20
 
 
+class End(Enum):
+    """What a node says of the last block of a copy. `ABANDONED`: the chain has another one by now."""
+
+    SEEN = "seen"
+    UNKNOWN = "unknown"
+    ABANDONED = "abandoned"
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How to bring it back."""
@@ -51,14 +60,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was brought back. `seen`: whether a node confirmed the copy's last block.
+    """What was brought back. `end`: what became of the copy's last block.
 
     `copied.missing`: objects that neither the copy nor the object store has whole.
     """
 
     copied: Copied
     tokens: Sequence[Access]
-    seen: bool
+    end: End
 
 
 async def bring_back(
@@ -71,7 +80,7 @@ async def bring_back(
     _check_fit(settings, copy)
     url = database_url(settings)
     await filling.check_room(url, replace=wanted.replace)
-    seen = await _check_chain(settings, copy.manifest.cursor)
+    end = await _check_chain(settings, copy.manifest.cursor)
     await check(copy, progress, allow_missing=wanted.allow_missing)
     target = open_objects(settings.storage.url, root=settings.root)
     sizes: dict[str, int | None] = dict(copy.objects())
@@ -84,7 +93,7 @@ async def bring_back(
         if wanted.revoke_tokens:
             await _revoke(connection)
         tokens = await _living(connection)
-    return Restored(copied, tokens, seen)
+    return Restored(copied, tokens, end)
 
 
 def _check_fit(settings: config.Settings, copy: Copy) -> None:
@@ -104,27 +113,35 @@ def _check_fit(settings: config.Settings, copy: Copy) -> None:
         raise errors.ConfigError(text, found=copy.manifest.schema_)
 
 
-async def _check_chain(settings: config.Settings, cursor: Reached | None) -> bool:
-    """Say whether a node has the copy's last block; False if none can tell now. Raise WrongChain."""
+async def _check_chain(settings: config.Settings, cursor: Reached | None) -> End:
+    """Ask a node for the copy's last block.
+
+    Raise WrongChain if it has another one where none is ever taken back. Elsewhere the service goes
+    back from it by itself, as it does when it runs.
+    """
     if cursor is None:
-        return False
+        return End.UNKNOWN
     ledger = open_ledger(settings)
     try:
         block = await ledger.block(cursor.number)
     except errors.WrongChain:
         raise
     except errors.ChainError:
-        return False
+        return End.UNKNOWN
     finally:
         await ledger.close()
-    if block is not None and block.hash.hex() != cursor.hash:
-        raise errors.WrongChain(
-            "The chain has another block where the backup ends.",
-            block=cursor.number,
-            found=block.hash.hex(),
-            expected=cursor.hash,
-        )
-    return block is not None
+    if block is None:
+        return End.UNKNOWN
+    if block.hash.hex() == cursor.hash:
+        return End.SEEN
+    if ledger.rewritable:
+        return End.ABANDONED
+    raise errors.WrongChain(
+        "The chain has another block where the backup ends.",
+        block=cursor.number,
+        found=block.hash.hex(),
+        expected=cursor.hash,
+    )
 
 
 async def _check_objects(target: Objects, sizes: dict[str, int | None]) -> None:

@@ -16,6 +16,7 @@ from ledger_service.domain.backup_errors import BackupIncomplete, NotEmpty
 from ledger_service.domain.records import Announcement
 from ledger_service.storage import copies
 from ledger_service.wiring import backup
+from ledger_service.wiring.restore import End
 from tests.conformance import rows as make
 from tests.integration.backup.service import DEPLOYMENT, Make, Service, quiet
 from tests.unit.services.site import Site, World
@@ -38,7 +39,7 @@ async def test_every_row_and_every_object_comes_back_into_a_database_of_either_k
     assert await new.rows() == rows
     assert [name for name, found in rows.items() if not found] == ["circuit"]
     assert new.stored() == old.stored()
-    assert (restored.seen, [item.id for item in restored.tokens]) == (False, ["token-1"])
+    assert (restored.end, [item.id for item in restored.tokens]) == (End.UNKNOWN, ["token-1"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -231,30 +232,6 @@ async def test_objects_of_somebody_else_are_not_mixed_with_unless_told(
         await new.restore(tmp_path / "safe")
 
     assert not list(new.folder.glob("mol.db*"))
-
-
-async def test_tables_of_another_program_in_the_same_database_are_left_alone(
-    make_service: Make, tmp_path: Path
-) -> None:
-    service = make_service("postgres")
-    engine = make_engine(service.database)
-    async with begun(engine) as connection:
-        await connection.execute(text("CREATE TABLE of_another (took interval, name text)"))
-        await connection.execute(text("INSERT INTO of_another VALUES ('1 minute', 'x')"))
-    await engine.dispose()
-    source = make_service("sqlite")
-    await source.fill()
-    await source.back_up(tmp_path / "safe")
-
-    await service.restore(tmp_path / "safe")
-    await service.restore(tmp_path / "safe", replace=True)
-    copy = await service.back_up(tmp_path / "safe")
-
-    assert await service.rows() == await source.rows()
-    assert "of_another" not in {part.name for part in copy.parts}
-    async with begun(engine) as connection:
-        assert (await connection.execute(text("SELECT name FROM of_another"))).all() == [("x",)]
-    await engine.dispose()
 
 
 @pytest.mark.parametrize("kind", KINDS)
