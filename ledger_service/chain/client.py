@@ -8,6 +8,7 @@ block hash is not the keccak of the header; no QBFT client knows the tag `finali
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -28,6 +29,8 @@ from ledger_service.domain.facts import Block, CapturedProof, Fact
 #: Blocks whose headers, and blocks whose receipts, are kept for who asks next what is in them.
 HEADERS_KEPT = 512
 RECEIPTS_KEPT = 8
+#: So long a proof is tried again while a node that may have it is away or in trouble.
+PATIENCE_SECONDS = 60.0
 
 
 class ChainLedger(Following, Registry, Sending):
@@ -39,6 +42,8 @@ class ChainLedger(Following, Registry, Sending):
         self.orders = deployment.domain
         self._headers: OrderedDict[ids.BlockHash, Seen] = OrderedDict()
         self._receipts: OrderedDict[ids.BlockHash, proofs.Receipts] = OrderedDict()
+        self.patience = PATIENCE_SECONDS
+        self._unproven: float | None = None
 
     async def check(self) -> None:
         """Raise WrongChain unless each node that answers serves our chain, with our contracts' code.
@@ -105,23 +110,50 @@ class ChainLedger(Following, Registry, Sending):
         """Take and verify the proofs of orders at a block; None for all where no node keeps the state.
 
         Each node is asked until one proves it: some keep less state than others, and one may lie.
-        Raise NodeUnreachable if none answers: then it is not known whether one keeps it.
+        Raise NodeUnreachable if none answers, or one is away, behind or in trouble, for a minute at
+        most: then it is not known whether one keeps it.
         """
-        away = 0
+        away = unsure = 0
         for index in self.nodes.order():
-            ask = partial(self._call, index)
             try:
-                at = await self._seen_by(index, block)
-                receipts = await self._receipts_from(index, at)
-                contract, place = self.deployment.orders, (block, at.header)
-                return await proofs.capture(ask, contract, orders, place, receipts)
+                found = await self._captures_of(index, orders, block)
             except errors.NodeUnreachable:
                 away += 1
-            except errors.ChainError:
-                continue
-        if away == len(self._clients):
-            raise errors.NodeUnreachable(tried=away)
+            except errors.ChainError as exc:
+                unsure += not await self._keeps_none(index, exc, block)
+            else:
+                self._unproven = None
+                return found
+        if away == len(self._clients) or (away + unsure and self._is_patient()):
+            raise errors.NodeUnreachable("It may keep the state of the block.", tried=block.number)
+        if not away + unsure:
+            self._unproven = None
         return [None] * len(orders)
+
+    async def _captures_of(
+        self, index: int, orders: Sequence[ids.OrderId], block: Block
+    ) -> Sequence[CapturedProof]:
+        ask = partial(self._call, index)
+        at = await self._seen_by(index, block)
+        receipts = await self._receipts_from(index, at)
+        contract, place = self.deployment.orders, (block, at.header)
+        return await proofs.capture(ask, contract, orders, place, receipts)
+
+    async def _keeps_none(self, index: int, why: errors.ChainError, block: Block) -> bool:
+        """Say whether a node has the block without its state, and is not just behind or in trouble."""
+        if not proofs.is_of_no_state(why):
+            return False
+        try:
+            told = await self._call(index, BLOCK, hex(block.number), False)
+            return reading.seen(told, block.number).block.hash == block.hash
+        except errors.ChainError:
+            return False
+
+    def _is_patient(self) -> bool:
+        """Say whether proofs have been tried in vain for less than a minute, whatever the block."""
+        now = time.monotonic()
+        self._unproven = now if self._unproven is None else self._unproven
+        return now - self._unproven < self.patience
 
     def keep(self, block: Seen) -> Seen:
         """Keep a header that was checked, for who asks what is in the block."""

@@ -35,6 +35,20 @@ MALFORMED = (
 )
 
 
+#: What nodes say where they keep no state of a block. geth and GoQuorum: "missing trie node ..",
+#: "required historical state unavailable"; Besu: "World state unavailable".
+NO_STATE = ("missing trie node", "state unavailable", "state is not available", "pruned")
+NOTHING_SAID = "No state of this block."
+
+
+def is_of_no_state(why: errors.ChainError) -> bool:
+    """Say whether a node says that it proves nothing of this block, now and later."""
+    if not isinstance(why, RpcFailed):
+        return why.detail == NOTHING_SAID
+    text = why.error.message.lower()
+    return why.error.code == METHOD_NOT_FOUND or any(part in text for part in NO_STATE)
+
+
 class Receipts:
     """All receipts of a block, as a node told them, in the trie whose root its header has."""
 
@@ -93,7 +107,7 @@ async def _capture(
     proof = await ask("eth_getProof", ids.checksum(contract), asked, hex(block.number))
     if not isinstance(proof, dict) or not proof.get("storageProof"):
         # Besu answers null where it does not know the block or keeps no state of it.
-        raise errors.BadAnswer("No state of this block.", found=block.number)
+        raise errors.BadAnswer(NOTHING_SAID, found=block.number)
     words = check_storage(header, contract, slots, proof)
     return [
         facts.CapturedProof(

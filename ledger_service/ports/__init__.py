@@ -361,7 +361,8 @@ class Ledger(Protocol):
     ) -> Sequence[CapturedProof | None]:
         """Take and verify the proofs of orders at a block; None where no node keeps the state.
 
-        Raise NodeUnreachable if none answers: then it is not known whether one keeps it.
+        Raise NodeUnreachable if none answers, or for a while if one is away or in trouble: then it is
+        not known whether one keeps it.
         """
 
 

@@ -52,7 +52,7 @@ class Liar:
     """A node of our chain that answers rightly, but for what `says` has."""
 
     def __init__(self, nine: dict[str, Any] | None = None, **says: Any) -> None:
-        """`nine`: what it has for block 9, its newest."""
+        """`nine`: what it has for block 9, its newest; `at_height` in `says`: that by its height."""
         self.nine = nine or block_fields(9)
         self.says = says
         self.chain_id = CHAIN_ID
@@ -74,7 +74,8 @@ class Liar:
                 return hex(self.chain_id)
             case "eth_getBlockByNumber":
                 height = asked["params"][0]
-                return block_fields(0) if height == "0x0" else self.nine
+                nine = self.says.get("at_height", self.nine)
+                return block_fields(0) if height == "0x0" else nine
             case "eth_getBlockByHash":
                 return self.nine
         return "0x1"

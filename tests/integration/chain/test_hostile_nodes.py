@@ -171,13 +171,72 @@ async def test_a_node_that_comes_back_with_another_chain_is_found_out() -> None:
             await ledger.head()
 
 
-async def test_no_proof_is_told_from_no_answer() -> None:
-    block = BLOCK
-    async with serving(body(b"{}", status=503), body(b"{}", status=503)) as ledger:
+def failing(node: Liar, method: str, code: int, text: str) -> Handler:
+    """Return a node that answers a method with an error."""
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = await request.json()
+        if asked["method"] != method:
+            return await node.serve(request)
+        error = {"code": code, "message": text}
+        return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+
+    return answer
+
+
+ORDER = ids.OrderId(bytes(32))
+AWAY = body(b"{}", status=503)
+PRUNED = Liar(eth_getBlockReceipts=[], eth_getProof=None)
+NO_STATE = {
+    "null": PRUNED.serve,
+    "geth": failing(PRUNED, "eth_getProof", -32000, "missing trie node 55 (path ) state 0x55"),
+    "besu": failing(PRUNED, "eth_getProof", -32000, "World state unavailable"),
+    "no such call": failing(PRUNED, "eth_getProof", -32601, "the method is not available"),
+}
+TROUBLE = {
+    "internal": failing(PRUNED, "eth_getProof", -32603, "Internal error"),
+    "busy": failing(PRUNED, "eth_getProof", -32002, "request timed out"),
+    "behind": failing(PRUNED, "eth_getProof", -32000, "header not found"),
+    "behind, null": Liar(eth_getBlockReceipts=[], eth_getProof=None, at_height=None).serve,
+    "no receipts": Liar(eth_getBlockReceipts=None, eth_getProof=None).serve,
+    "receipts fail": failing(PRUNED, "eth_getBlockReceipts", -32603, "Internal error"),
+    "a lie": Liar(eth_getBlockReceipts=[], eth_getProof={"storageProof": [{}]}).serve,
+    "away": AWAY,
+}
+
+
+@pytest.mark.parametrize("says", NO_STATE)
+async def test_who_keeps_no_state_says_so_and_there_is_no_proof(says: str) -> None:
+    async with serving(NO_STATE[says], PRUNED.serve) as ledger:
+        assert await ledger.capture(ORDER, BLOCK) is None
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+async def test_a_node_in_trouble_may_keep_the_state_and_is_asked_again_for_a_while(
+    trouble: str,
+) -> None:
+    async with serving(TROUBLE[trouble], PRUNED.serve) as ledger:
         with pytest.raises(errors.NodeUnreachable):
-            await ledger.capture(ids.OrderId(bytes(32)), block)
-    async with serving(body(b"{}", status=503), Liar().serve) as ledger:
-        assert await ledger.capture(ids.OrderId(bytes(32)), block) is None
+            await ledger.capture(ORDER, BLOCK)
+        ledger.patience = 0
+        assert await ledger.capture(ORDER, BLOCK) is None
+
+
+async def test_where_no_node_answers_a_proof_is_never_given_up() -> None:
+    async with serving(AWAY, AWAY) as ledger:
+        ledger.patience = 0
+        with pytest.raises(errors.NodeUnreachable):
+            await ledger.capture(ORDER, BLOCK)
+
+
+async def test_patience_with_a_node_in_trouble_begins_anew_after_an_answer() -> None:
+    node = Liar(eth_getBlockReceipts=None, eth_getProof=None)
+    async with serving(node.serve) as ledger:
+        with pytest.raises(errors.NodeUnreachable):
+            await ledger.capture(ORDER, BLOCK)
+        node.says["eth_getBlockReceipts"] = []
+        assert await ledger.capture(ORDER, BLOCK) is None
+        assert ledger._unproven is None
 
 
 FRAMES: list[Any] = [

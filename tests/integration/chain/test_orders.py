@@ -130,6 +130,7 @@ async def test_a_block_of_another_chain_is_not_captured(ledger: ChainLedger) -> 
     head = await ledger.head()
     order = ids.OrderId(bytes(32))
 
+    ledger.patience = 0
     assert await ledger.capture(order, replace(head, hash=ids.BlockHash(b"\x01" * 32))) is None
     assert await ledger.capture(order, replace(head, number=head.number + 1000)) is None
 

@@ -118,6 +118,7 @@ def check(proof: CapturedProof, contract: ids.Address, order: bytes, block: Bloc
 async def test_the_proofs_of_each_settled_order_verify_without_a_node(
     ledger: ChainLedger, replay: Replay
 ) -> None:
+    ledger.patience = 0
     captured = 0
     for order in replay.recording.outcomes["orders"]:
         if order["status"] not in {"Validated", "Refused"}:
