@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -46,6 +47,22 @@ class Sending(ABC):
         """Return how many transactions of this key are mined; up to a block, if one is named."""
         at = "latest" if block is None else hex(max(block, 0))
         return quantity(await self.ask("eth_getTransactionCount", ids.checksum(address), at))
+
+    async def waiting_nonce(self, address: ids.Address) -> int:
+        """Return the nonce behind all of this key that is mined or waits in a pool.
+
+        By the node that knows of most: pools differ. What nodes do not tell is left out.
+        """
+        asked = [(ids.checksum(address), "pending")]
+        nodes = range(len(self.settings.rpc))
+        told = await asyncio.gather(*(self._told(at, asked) for at in nodes))
+        return max([await self.nonce(address), *itertools.chain.from_iterable(told)])
+
+    async def _told(self, index: int, asked: Sequence[Sequence[Any]]) -> list[int]:
+        try:
+            return [quantity(it) for it in await self.tell(index, "eth_getTransactionCount", asked)]
+        except errors.ChainError:
+            return []
 
     async def block_gas(self) -> int:
         """Return how much gas a block holds."""

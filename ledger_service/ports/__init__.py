@@ -301,6 +301,9 @@ class Ledger(Protocol):
     async def nonce(self, address: ids.Address, block: int | None = None) -> int:
         """Return how many transactions of this key are mined; up to a block, if one is named."""
 
+    async def waiting_nonce(self, address: ids.Address) -> int:
+        """Return the nonce behind all of this key that is mined or waits in a pool, as far as nodes tell."""
+
     async def block_gas(self) -> int:
         """Return how much gas the newest block holds."""
 

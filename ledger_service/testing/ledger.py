@@ -239,6 +239,14 @@ class MemoryLedger(Neighbours, Many):
             raise errors.BadAnswer("The node has no such block.", found=block)
         return self._chain[at].nonces.get(address, 0)
 
+    async def waiting_nonce(self, address: ids.Address) -> int:
+        """Return the nonce behind all of this key that is mined or waits in the pool."""
+        nonce = await self.nonce(address)
+        waiting = {tx.nonce for tx in self._pool.values() if tx.signer == address}
+        while nonce in waiting:
+            nonce += 1
+        return nonce
+
     async def block_gas(self) -> int:
         """Return how much gas a block holds."""
         self._check_up()

@@ -47,6 +47,20 @@ async def test_each_of_many_calls_is_tried_by_itself(plant: Plant) -> None:
     assert await plant.ledger.receipts([]) == []
 
 
+async def test_what_waits_in_a_pool_counts_for_the_next_nonce_and_still_does_when_it_is_mined(
+    plant: Plant,
+) -> None:
+    ledger, key = plant.ledger, plant.stranger
+    nonce = await ledger.nonce(key.address)
+    assert await ledger.waiting_nonce(key.address) == nonce
+    signed = key.sign(ledger.prepare(calls.Withdraw(plant.content())), nonce)
+    await ledger.send(signed.raw)
+
+    assert await ledger.waiting_nonce(key.address) == nonce + 1
+    await plant.mined(signed.hash)
+    assert await ledger.waiting_nonce(key.address) == nonce + 1
+
+
 async def test_nonces_are_counted_up_to_a_block_and_a_block_has_its_gas(plant: Plant) -> None:
     ledger, key = plant.ledger, plant.stranger
     before = await ledger.nonce(key.address)

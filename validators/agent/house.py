@@ -129,6 +129,9 @@ class House:
         """Get ready: chain and key, nonces, transactions that were not mined, blocks not read."""
         await self._prepare()
         await self._pen.ready()
+        while await self._pen.strange_under_way():
+            log.warning("waits for a transaction of ours that the journal does not know")
+            await self._clock.sleep(BEGIN_PAUSE_SECONDS)
         self._agent.reopen()
         self._agent.recall.doubt_waiting()
         await self._outcomes.reconcile(at_start=True)

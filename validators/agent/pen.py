@@ -5,6 +5,7 @@ What became of it is for `outcomes` to find out; approvals come here from `batch
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from validators.journal.memory import SignedVerdict
 
 RESEND_AFTER = timedelta(seconds=3)
 MAX_DOUBLINGS = 6
+STRANGE_SECONDS = 30
 TRANSFER_GAS = 21_000
 VERDICTS = frozenset({"approve", "refuse"})
 
@@ -48,6 +50,7 @@ class Pen:
         self._book = book
         self._clock = clock
         self._mined: int | None = None
+        self._strange_since: int | None = None  # by the chain's clock, in Unix seconds
         self._sends: dict[ids.TxHash, tuple[int, datetime]] = {}
         self._refused: dict[ids.TxHash, datetime] = {}
 
@@ -64,6 +67,22 @@ class Pen:
         """Return how many transactions of the key the chain has. Raise ChainError."""
         self._mined = await self._ledger.nonce(self.address)
         return self._mined
+
+    async def strange_under_way(self) -> bool:
+        """Say whether a pool holds a transaction of our key that the journal does not know.
+
+        It may be mined yet, and what it says is told by the chain alone. Not for ever: what is not
+        mined within half a minute of the chain's own time, no node wants. Raise ChainError.
+        """
+        key = self.address
+        waiting, mined, head = await asyncio.gather(
+            self._ledger.waiting_nonce(key), self.mined(), self._ledger.head()
+        )
+        if waiting <= max(mined, self._book.memory.next_nonce(key)):
+            return False
+        if self._strange_since is None:
+            self._strange_since = head.time
+        return head.time - self._strange_since < STRANGE_SECONDS
 
     async def under_way(self) -> int:
         """Count what was signed and is not mined yet; nobody is asked where there is nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def dear(world: World) -> Announced:
 
 async def judge(world: World, us: Running, item: Announced) -> None:
     """Start, judge, bring it in, look after it."""
-    await us.house.start()
+    await started(world, us)
     await us.agent.consider(item)
     if us.agent.held.get(item.order) is not None:
         await world.propose(item)
@@ -42,9 +43,20 @@ async def judge(world: World, us: Running, item: Announced) -> None:
     await tend(world, us)
 
 
+async def started(world: World, us: Running) -> None:
+    """Start; what an earlier life sent is mined at last, if the start waits for it."""
+    starting, looked = asyncio.create_task(us.house.start()), world.clock.now()
+    while not starting.done():
+        await asyncio.sleep(0.001)
+        if world.clock.now() != looked:
+            await world.ledger.mine()
+            looked = world.clock.now()
+    await starting
+
+
 async def decide(world: World, us: Running, item: Announced) -> None:
     """The same with a person, whose decision lies on the desk."""
-    await us.house.start()
+    await started(world, us)
     await us.agent.consider(item)
     if item.order in us.memory.pending:
         us.desk.drop(item.order, Decision(approve=True, text="", by="anna"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from ledger_service.domain.facts import Block, Fact
-from tests.unit.validators.lives import DEAR
+from tests.unit.validators.lives import DEAR, started
 from tests.unit.validators.world import Running, World
 from validators.agent.desk import Decision
 from validators.rules.case import Announced, CannotSay, Refused
@@ -140,3 +142,42 @@ async def test_a_persons_decision_waits_on_the_desk_until_what_we_said_is_recall
 
         assert us.wire.sent == []
         assert "Episode repeated" in us.memory.pending[dear.order]["declined"]
+
+
+async def test_what_an_earlier_life_sent_is_waited_for_and_not_signed_with_other_words(
+    world: World,
+) -> None:
+    item = world.order()
+    await world.propose(item)
+    async with world.agent("lost") as before:
+        await before.house.start()
+        await before.agent.consider(item)
+    result = world.service.handed[item.order]
+    async with world.agent() as us:
+        await started(world, us)
+
+        assert us.verdict(item) == ("approve", "")
+        assert us.memory.verdicts[item.order]["by"] == "the chain"
+        assert len(world.sent) == 1
+        assert world.service.handed[item.order] == result
+
+
+async def test_a_transaction_that_no_block_takes_is_waited_for_by_the_chains_clock_and_not_for_ever(
+    world: World,
+) -> None:
+    item = world.order()
+    await world.propose(item)
+    async with world.agent("lost") as before:
+        await before.house.start()
+        await before.agent.consider(item)
+    async with world.agent() as us:
+        starting, begun = asyncio.create_task(us.house.start()), world.clock.now()
+        for _ in range(3000):
+            await asyncio.sleep(0)
+        assert world.clock.now() > begun + timedelta(minutes=1)
+        assert not starting.done()
+        assert len(world.sent) == 1
+        await world.ledger.mine([])
+        await starting
+
+        assert len(world.sent) == 2
