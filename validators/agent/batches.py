@@ -63,7 +63,7 @@ class Batches:
         self._asked[order] = (self._clock.now(), True)
 
     async def tell(self, *, now: bool = False) -> list[ids.OrderId]:
-        """Sign and send what is to go; return its orders. `now`: all that is decided.
+        """Sign and send what is to go; return its orders. `now`: nobody waits for company.
 
         Who comes while another one does it leaves it to that one. Raise ChainError, StorageError:
         what is decided stays so, and what is signed is in the journal.
@@ -74,7 +74,7 @@ class Batches:
         async with self._saying:
             while self._book.memory.decided:
                 ready = await self._ready()
-                if not (now and ready) and not await self._may_go(ready):
+                if not await self._may_go(ready, now=now):
                     break
                 said += await self._say(ready)
         return said
@@ -84,13 +84,13 @@ class Batches:
         for order in tuple(self._book.memory.decided):
             self._book.write({"kind": "reopened", "order": order.hex()})
 
-    async def _may_go(self, ready: Sequence[ids.OrderId]) -> bool:
+    async def _may_go(self, ready: Sequence[ids.OrderId], *, now: bool) -> bool:
         if not ready:
             return False
         under_way = await self._pen.under_way()
         if under_way >= self.limits.most:
             return False
-        if under_way < self.limits.few or len(ready) >= self.limits.batch:
+        if now or under_way < self.limits.few or len(ready) >= self.limits.batch:
             return True
         return self._clock.now() - self._asked[ready[0]][0] >= LINGER
 

@@ -124,7 +124,7 @@ class Outcomes:
         left_out = await self._left_out(signed, receipt) if len(signed.orders) > 1 else {}
         for order, why in left_out.items():
             log.warning("left out of a batch", order=order.hex(), why=why)
-        self._end(signed, succeeded=True, unsaid=tuple(left_out))
+        self._end(signed, succeeded=True, unsaid=tuple(left_out), mined=receipt.hash)
 
     async def _left_out(self, signed: SignedVerdict, receipt: Receipt) -> dict[ids.OrderId, int]:
         """Return the orders of a mined batch that the contract skipped, each with its reason."""
@@ -221,8 +221,12 @@ class Outcomes:
         why: str = "",
         unsaid: Sequence[ids.OrderId] = (),
         alone: bool = False,
+        mined: ids.TxHash | None = None,
     ) -> None:
-        """Write down that a transaction is settled; `unsaid`: those that are decided again."""
+        """Write down that a transaction is settled; `unsaid`: those that are decided again.
+
+        `mined`: the one of its nonce that was; a chain that goes back is told it again, and no other.
+        """
         self._pen.forget(signed)
         self._seen.pop(signed.hash, None)
         entry = {
@@ -233,6 +237,8 @@ class Outcomes:
             "succeeded": succeeded,
             "why": why,
         }
+        if mined is not None:
+            entry["mined"] = mined.hex()
         more = []
         if unsaid:
             orders = [order.hex() for order in unsaid]

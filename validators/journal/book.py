@@ -37,14 +37,21 @@ class Book:
         self._note(entries, durable=False)
 
     def signed(self, signer: ids.Address, nonces: Collection[int]) -> list[bytes]:
-        """Return the last bytes that a key signed for each of these nonces, by nonce; the file is read."""
-        found: dict[int, bytes] = {}
+        """Return the bytes of a key that were mined with each of these nonces, by nonce; the file is read.
+
+        The last that it signed, where it is not known which they were.
+        """
+        found: dict[int, dict[str, bytes]] = {}
+        mined: set[str] = set()
         for line in file.read(self._folder):
             for entry in line.get("entries", [line]):
                 ours = entry.get("kind") == "signed" and entry["signer"] == signer.hex()
                 if ours and entry["nonce"] in nonces:
-                    found[entry["nonce"]] = bytes.fromhex(entry["raw"])
-        return [found[nonce] for nonce in sorted(found)]
+                    raws = found.setdefault(entry["nonce"], {})
+                    raws[entry["hash"]] = bytes.fromhex(entry["raw"])
+                elif entry.get("kind") == "mined" and "mined" in entry:
+                    mined.add(entry["mined"])
+        return [_one_of(found[nonce], mined) for nonce in sorted(found)]
 
     async def sync(self) -> None:
         """Make durable all that was jotted; who asks at the same time shares one fsync. Raise StorageError."""
@@ -76,6 +83,12 @@ class Book:
     def close(self) -> None:
         """Let go of the file."""
         self._journal.close()
+
+
+def _one_of(raws: dict[str, bytes], mined: set[str]) -> bytes:
+    """Return the one that was mined, else the last."""
+    name = next((name for name in raws if name in mined), list(raws)[-1])
+    return raws[name]
 
 
 class ReadBook(Book):

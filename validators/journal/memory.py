@@ -7,7 +7,7 @@ that could not be signed), `late` (one that cannot be approved in time, or could
 approval without a `signed` is decided: it waits for its batch), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
 `void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
 again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `named` (its statement is here too), `reopened` (decided and not signed at a start: judged anew), `stuck`
-(no node takes it), `mined`, `handed` (the result document is with the service since `at`), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
+(no node takes it), `mined` (`mined`: which of a nonce's transactions), `handed` (the result document is with the service since `at`), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
 whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that

@@ -86,6 +86,10 @@ async def test_a_chain_that_stands_still_gets_so_many_transactions_and_no_more(
     assert len(us.wire.sent) == 4
     assert len(us.memory.decided) == 3
 
+    await us.agent.say(now=True)  # for a person, say
+    assert len(us.wire.sent) == 4
+    assert len(us.memory.decided) == 3
+
     for _ in range(3):
         await world.ledger.mine()
         await lingered(world, us)

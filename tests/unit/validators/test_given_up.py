@@ -122,6 +122,31 @@ async def test_a_chain_that_went_back_behind_what_was_final_is_told_the_same_aga
     assert us.memory.unmined == {}
 
 
+async def test_a_chain_that_went_back_is_told_what_was_mined_and_not_what_gave_its_nonce_up(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    world.ledger.most_gas = 50_000
+    await us.agent.consider(item)
+    for _ in range(8):
+        world.clock.advance(seconds=20)
+        await us.house.tend()
+    assert [tx.call is None for tx in transactions(us)].count(True) == 1
+    world.ledger.drop()
+    world.ledger.most_gas = 100_000
+    await world.ledger.send(us.wire.sent[0])  # another node had it
+    await world.ledger.mine()
+    await us.house.tend()
+    assert us.memory.unmined == {}
+    world.ledger.fork(1, forget=True)
+    for _ in range(2):
+        world.clock.advance(seconds=31)
+        await us.house.tend()
+    await world.ledger.mine()
+
+    assert await all_approved(world, [item])
+
+
 async def test_a_node_that_is_behind_and_catches_up_is_told_nothing_twice(
     world: World, us: Running
 ) -> None:
