@@ -11,6 +11,7 @@ from functools import partial
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger_service import ports
 from ledger_service import settings as config
 from ledger_service.db import filling, transfer
 from ledger_service.db.migrations import knows
@@ -113,7 +114,7 @@ def _check_fit(settings: config.Settings, copy: Copy) -> None:
         raise errors.ConfigError(text, found=copy.manifest.schema_)
 
 
-async def _check_chain(settings: config.Settings, cursor: Reached | None) -> End:
+async def look_for(cursor: Reached | None, ledger: ports.Ledger) -> End:
     """Ask a node for the copy's last block.
 
     Raise WrongChain if it has another one where none is ever taken back. Elsewhere the service goes
@@ -121,15 +122,12 @@ async def _check_chain(settings: config.Settings, cursor: Reached | None) -> End
     """
     if cursor is None:
         return End.UNKNOWN
-    ledger = open_ledger(settings)
     try:
         block = await ledger.block(cursor.number)
     except errors.WrongChain:
         raise
     except errors.ChainError:
         return End.UNKNOWN
-    finally:
-        await ledger.close()
     if block is None:
         return End.UNKNOWN
     if block.hash.hex() == cursor.hash:
@@ -142,6 +140,14 @@ async def _check_chain(settings: config.Settings, cursor: Reached | None) -> End
         found=block.hash.hex(),
         expected=cursor.hash,
     )
+
+
+async def _check_chain(settings: config.Settings, cursor: Reached | None) -> End:
+    ledger = open_ledger(settings)
+    try:
+        return await look_for(cursor, ledger)
+    finally:
+        await ledger.close()
 
 
 async def _check_objects(target: Objects, sizes: dict[str, int | None]) -> None:

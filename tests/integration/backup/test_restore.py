@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import begun, make_engine
 from ledger_service.domain import errors
-from ledger_service.domain.facts import Block
-from ledger_service.wiring import restore
-from ledger_service.wiring.restore import End
-from tests.conformance import rows as make
+from ledger_service.storage.copies import Reached
+from ledger_service.testing import MemoryLedger
+from ledger_service.wiring.restore import End, look_for
 from tests.integration.backup.service import Make
 
 
@@ -42,46 +39,35 @@ async def test_tables_of_another_program_in_the_same_database_are_left_alone(
     await engine.dispose()
 
 
-@dataclass
-class Nodes:
-    """What a chain says of every number: always the block of one branch."""
-
-    fork: int
-    rewritable: bool
-    closed: bool = False
-
-    async def block(self, number: int) -> Block:
-        return make.block(number, self.fork)
-
-    async def close(self) -> None:
-        self.closed = True
+@pytest.fixture
+async def ledger() -> MemoryLedger:
+    chain = MemoryLedger()
+    await chain.mine()
+    return chain
 
 
-@pytest.mark.parametrize("rewritable", [True, False])
-@pytest.mark.parametrize(("fork", "end"), [(0, End.SEEN), (1, End.ABANDONED)])
-async def test_a_copy_that_ends_on_an_abandoned_block_comes_back_where_blocks_are_taken_back(
-    make_service: Make,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fork: int,
-    end: End,
-    *,
-    rewritable: bool,
+async def last_block(ledger: MemoryLedger, hash_: str = "") -> Reached:
+    """Return where a copy ends: on the chain's head, or on a block that it no longer has."""
+    head = await ledger.head()
+    return Reached(number=head.number, hash=hash_ or head.hash.hex())
+
+
+async def test_the_last_block_of_a_copy_is_seen_or_nobody_knows_it(ledger: MemoryLedger) -> None:
+    reached = await last_block(ledger)
+    beyond = reached.model_copy(update={"number": reached.number + 1})
+
+    assert await look_for(reached, ledger) is End.SEEN
+    assert await look_for(beyond, ledger) is End.UNKNOWN
+    assert await look_for(None, ledger) is End.UNKNOWN
+
+
+async def test_a_copy_that_ends_on_an_abandoned_block_is_refused_only_where_none_is_taken_back(
+    ledger: MemoryLedger,
 ) -> None:
-    old, new = make_service("sqlite"), make_service("sqlite")
-    store = old.store()
-    await upgrade(store.engine)
-    async with store.transaction() as rows:
-        await rows.chain.advance(make.block(7), None)
-    await store.close()
-    await old.back_up(tmp_path / "safe")
-    nodes = Nodes(fork, rewritable)
-    monkeypatch.setattr(restore, "open_ledger", lambda _: nodes)
+    reached = await last_block(ledger, "ab" * 32)
+    ledger.rewritable = True
+    assert await look_for(reached, ledger) is End.ABANDONED
 
-    if end is End.ABANDONED and not rewritable:
-        with pytest.raises(errors.WrongChain):
-            await new.restore(tmp_path / "safe")
-        assert await new.is_untouched()
-    else:
-        assert (await new.restore(tmp_path / "safe")).end is end
-    assert nodes.closed
+    ledger.rewritable = False
+    with pytest.raises(errors.WrongChain):
+        await look_for(reached, ledger)
