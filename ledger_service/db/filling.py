@@ -56,7 +56,7 @@ async def filling(url: str, *, replace: bool) -> AsyncIterator[AsyncConnection]:
         async with _file_filled(path, replace=replace) as connection:
             yield connection
         return
-    engine = make_engine(url)
+    engine = make_engine(url, command_seconds=LONG_SECONDS)
     try:
         async with begun(engine) as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({STARTING})"))

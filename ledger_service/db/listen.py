@@ -16,9 +16,12 @@ from ledger_service.domain import errors
 
 #: A connection that died without a word is found by asking it something this often.
 ASK_SECONDS = 15.0
+ANSWER_SECONDS = 10.0
 
 
-async def words(engine: AsyncEngine, *, ask_seconds: float = ASK_SECONDS) -> AsyncGenerator[str]:
+async def words(
+    engine: AsyncEngine, *, ask_seconds: float = ASK_SECONDS, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncGenerator[str]:
     """Yield what is told, and an empty word at the beginning: what was told before is unknown.
 
     Raise StorageError when the connection is lost; begin again then.
@@ -32,7 +35,8 @@ async def words(engine: AsyncEngine, *, ask_seconds: float = ASK_SECONDS) -> Asy
                     try:
                         yield await asyncio.wait_for(queue.get(), ask_seconds)
                     except TimeoutError:
-                        await connection.execute(text("SELECT 1"))
+                        async with asyncio.timeout(answer_seconds):
+                            await connection.execute(text("SELECT 1"))
     except (SQLAlchemyError, OSError) as exc:
         raise errors.StorageError("Not listening to the database.", found=str(exc)[:200]) from exc
 

@@ -25,6 +25,10 @@ from ledger_service.ports.outbox import CircuitRows, OutboxRows
 
 WAIT_SECONDS = 30
 CONNECT_SECONDS = 10
+#: A command that has no answer by then has none: the server hangs, or the network went silent.
+COMMAND_SECONDS = 60.0
+#: The same for what makes, copies or fills whole tables.
+LONG_SECONDS = 3600.0
 #: What a commit promises may not hang on how somebody set the server up; nobody waits for ever for
 #: a process that stopped in the middle of a transaction.
 SERVER_SETTINGS = {
@@ -98,10 +102,11 @@ async def begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise errors.StorageError(_explain(exc)) from exc
 
 
-def make_engine(url: str) -> AsyncEngine:
+def make_engine(url: str, *, command_seconds: float = COMMAND_SECONDS) -> AsyncEngine:
     """Return an engine. SQLite: write-ahead log, full synchronisation, BEGIN IMMEDIATE for writers.
 
     Full, because a commit must survive a power cut before its transaction is broadcast.
+    `command_seconds`: how long PostgreSQL may take for one command.
     """
     if url.startswith("sqlite"):
         # A writer waits for another one rather than failing; readers never wait.
@@ -113,7 +118,11 @@ def make_engine(url: str) -> AsyncEngine:
         url,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
-        connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": command_seconds,
+            "server_settings": SERVER_SETTINGS,
+        },
     )
 
 

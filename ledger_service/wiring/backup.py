@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger_service import settings as config
 from ledger_service.chain.settings import Deployment
 from ledger_service.db import transfer
-from ledger_service.db.session import SqlStore, make_engine
+from ledger_service.db.session import LONG_SECONDS, SqlStore, make_engine
 from ledger_service.db.transfer import Shape
 from ledger_service.domain import dsse, statement
 from ledger_service.domain.backup_errors import BackupDamaged, BackupIncomplete
@@ -53,7 +53,7 @@ async def make(
     """
     chain = chain_of(settings)
     source = open_objects(settings.storage.url, root=settings.root)
-    store = SqlStore(make_engine(database_url(settings)))
+    store = SqlStore(make_engine(database_url(settings), command_seconds=LONG_SECONDS))
     try:
         with copies.making(home) as making:
             made_at = datetime.now(UTC)

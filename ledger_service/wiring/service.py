@@ -16,7 +16,7 @@ from ledger_service.chain.muster import muster
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.clock import SystemClock
 from ledger_service.db.migrations import upgrade
-from ledger_service.db.session import SqlStore, make_engine
+from ledger_service.db.session import LONG_SECONDS, SqlStore, make_engine
 from ledger_service.domain import errors, jobplan
 from ledger_service.domain.jobplan import JobPlans
 from ledger_service.services.adopt import Adopt
@@ -54,9 +54,12 @@ class Service:
 @asynccontextmanager
 async def open_store(settings: config.Settings) -> AsyncIterator[SqlStore]:
     """Open the database, brought to the present schema."""
-    engine = make_engine(database_url(settings))
-    await upgrade(engine)
-    store = SqlStore(engine)
+    making = make_engine(database_url(settings), command_seconds=LONG_SECONDS)
+    try:
+        await upgrade(making)
+    finally:
+        await making.dispose()
+    store = SqlStore(make_engine(database_url(settings)))
     try:
         yield store
     finally:
