@@ -19,11 +19,13 @@ class SqlDisputes:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, item: Dispute) -> None:
-        """Insert; a dispute that is there stays as it is."""
+    async def add(self, item: Dispute) -> Dispute:
+        """Insert; a dispute that is there stays as it is, and is returned."""
         insert = sql.insert(self._connection, dispute).values(**sql.values_of(item))
         places = ["number", "ours", "theirs"]
         await self._connection.execute(insert.on_conflict_do_nothing(index_elements=places))
+        same = [dispute.c[place] == getattr(item, place) for place in places]
+        return _read((await self._connection.execute(select(dispute).where(*same))).one())
 
     async def last(self) -> Dispute | None:
         """Return the lowest that is open, else the highest that is settled."""

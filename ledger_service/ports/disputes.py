@@ -11,8 +11,8 @@ from ledger_service.domain.facts import Dispute
 class DisputeRows(Protocol):
     """Final blocks of which nodes had two. While one is open nothing is taken in."""
 
-    async def add(self, item: Dispute) -> None:
-        """Open a dispute; the same again changes nothing."""
+    async def add(self, item: Dispute) -> Dispute:
+        """Open a dispute; the same again changes nothing. Return it as it stands, perhaps settled."""
 
     async def last(self) -> Dispute | None:
         """Return the open one at the lowest height, else the settled one at the highest."""

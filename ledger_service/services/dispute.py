@@ -30,8 +30,13 @@ async def check(store: ports.Store) -> None:
         refuse_if_open(await rows.disputes.last())
 
 
-async def stop_for(rival: Rival | None, store: ports.Store, clock: ports.Clock) -> None:
-    """Write a rival down, so that it stops every process also when its node is silent; raise NodesDisagree."""
+async def stop_for(
+    rival: Rival | None, wanted: ids.BlockHash, store: ports.Store, clock: ports.Clock
+) -> None:
+    """Write a rival down, so that it stops every process also when its node is silent; raise NodesDisagree.
+
+    Go on if an operator has accepted `wanted`, one of the two; raise WrongChain if it was the other.
+    """
     if rival is None:
         return
     dispute = Dispute(
@@ -43,8 +48,12 @@ async def stop_for(rival: Rival | None, store: ports.Store, clock: ports.Clock) 
         noted_at=clock.now(),
     )
     async with store.transaction() as rows:
-        await rows.disputes.add(dispute)
-    refuse_if_open(dispute)
+        standing = await rows.disputes.add(dispute)
+    refuse_if_open(standing)
+    if standing.accepted != wanted:
+        raise errors.WrongChain(
+            "An operator accepted another block.", block=dispute.number, found=wanted.hex()
+        )
 
 
 async def accept(store: ports.Store, block: ids.BlockHash) -> Dispute:

@@ -93,7 +93,7 @@ class Follow:
         taken, rival = await asyncio.gather(
             self._read_all(blocks[:READ_AT_ONCE]), self._ledger.rival(blocks[-1])
         )
-        await self._check(rival)
+        await self._check(rival, blocks[-1])
         for at, block in enumerate(blocks):
             if at and at % READ_AT_ONCE == 0:
                 taken = await self._read_all(blocks[at : at + READ_AT_ONCE])
@@ -223,21 +223,26 @@ class Follow:
         there = await self._ledger.block(cursor.number)
         if there is None or there.hash == cursor.hash:
             raise errors.BadAnswer("Two answers that do not fit.", found=cursor.number)
-        await self._check(await self._ledger.rival(there))
+        await self._check(await self._ledger.rival(there), there)
         if not self._ledger.rewritable and not await self._is_told_otherwise(dispute):
-            await self._check(Rival(cursor, "taken in before", there, "the node in use"))
+            await self._check(Rival(cursor, "taken in before", there, "the node in use"), there)
         await self._rewind(cursor)
 
     async def _is_told_otherwise(self, dispute: Dispute | None) -> bool:
-        """Say whether an operator accepted another block than the one that was taken in."""
+        """Say whether the chain leads to a block that an operator accepted, and ours does not.
+
+        That block may lie above ours: a fork is seen first at the last block of a step.
+        """
         if dispute is None or dispute.accepted is None:
             return False
         async with self._store.reading() as rows:
             ours = await rows.chain.block(dispute.number)
-        return ours is not None and ours.hash != dispute.accepted
+        there = await self._ledger.block(dispute.number)
+        is_there = there is not None and there.hash == dispute.accepted
+        return is_there and (ours is None or ours.hash != dispute.accepted)
 
-    async def _check(self, rival: Rival | None) -> None:
-        await stop_for(rival, self._store, self._clock)
+    async def _check(self, rival: Rival | None, wanted: Block) -> None:
+        await stop_for(rival, wanted.hash, self._store, self._clock)
 
     async def _rewind(self, cursor: Block) -> None:
         """Go back to the last block that the chain still has, and say the orders' states anew."""

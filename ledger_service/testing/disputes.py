@@ -16,9 +16,9 @@ class MemoryDisputes:
     def __init__(self, rows: Disputes) -> None:
         self._rows = rows
 
-    async def add(self, item: Dispute) -> None:
-        """Keep it, if it is new."""
-        self._rows.setdefault((item.number, item.ours, item.theirs), item)
+    async def add(self, item: Dispute) -> Dispute:
+        """Keep it, if it is new; return what there is."""
+        return self._rows.setdefault((item.number, item.ours, item.theirs), item)
 
     async def last(self) -> Dispute | None:
         """Return the lowest that is open, else the highest that is settled."""

@@ -29,8 +29,8 @@ async def last(store: ports.Store) -> Dispute | None:
 async def test_a_dispute_is_open_until_one_of_its_blocks_is_accepted(store: ports.Store) -> None:
     assert await last(store) is None
     async with store.transaction() as rows:
-        await rows.disputes.add(dispute(7))
-        await rows.disputes.add(replace(dispute(7), node="another"))
+        assert await rows.disputes.add(dispute(7)) == dispute(7)
+        assert await rows.disputes.add(replace(dispute(7), node="another")) == dispute(7)
     assert await last(store) == dispute(7)
 
     async with store.transaction() as rows:
@@ -62,7 +62,8 @@ async def test_a_settled_dispute_is_not_opened_again(store: ports.Store) -> None
         await rows.disputes.add(dispute(7))
         await rows.disputes.settle(block(7))
     async with store.transaction() as rows:
-        await rows.disputes.add(dispute(7))
+        standing = await rows.disputes.add(dispute(7))
         assert await rows.disputes.settle(block(107)) is None
+    assert standing.accepted == block(7)
 
     assert await last(store) == replace(dispute(7), accepted=block(7))
