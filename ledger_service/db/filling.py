@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import transfer
 from ledger_service.db.migrations import STARTING
-from ledger_service.db.session import SERVER_SETTINGS, begun, make_engine
+from ledger_service.db.session import LONG_SECONDS, SERVER_SETTINGS, begun, make_engine
 from ledger_service.domain import errors
 from ledger_service.domain.backup_errors import NotEmpty
 
