@@ -10,6 +10,7 @@ DIGEST begins the SHA-256 of the manifest, so a copy's name vouches for all of i
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -36,6 +37,7 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 DIGEST_DIGITS = 32
 STAMP = "%Y%m%dT%H%M%S%fZ"
 OBJECTS = "_objects"
+LOCK = ".lock"
 _UNFINISHED = ".making-"
 _NAME = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{DIGEST_DIGITS}}}")
 
@@ -147,9 +149,12 @@ class Making:
 def making(home: Path) -> Iterator[Making]:
     """Hold the folder and begin a copy in it; what is left unfinished is thrown away.
 
-    Raise InUse while another copy is made there.
+    Raise InUse while another copy is made there, StorageError for a read-only folder.
     """
-    make_folder(home.resolve())
+    try:
+        make_folder(home.resolve())
+    except OSError as exc:
+        raise errors.StorageError("The folder cannot be made.", found=str(exc)[:200]) from exc
     with _held(home, fcntl.LOCK_EX):
         _sweep(home)
         try:
@@ -162,7 +167,7 @@ def making(home: Path) -> Iterator[Making]:
 def reading(home: Path, name: str = "") -> Iterator[Copy]:
     """Hold the folder and give its newest copy, or the one named.
 
-    Raise NotFound, BackupDamaged; InUse while a copy is made there.
+    It may be a read-only one. Raise NotFound, BackupDamaged; InUse while a copy is made there.
     """
     names = listed(home)
     if name and name not in names:
@@ -202,12 +207,39 @@ def _digest(manifest: bytes) -> str:
 
 @contextmanager
 def _held(home: Path, how: int) -> Iterator[None]:
-    with (home / ".lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise errors.InUse("A copy is being made or read there.", found=home) from exc
+    try:
+        lock = _lock_file(home, how)
+    except OSError as exc:
+        raise errors.StorageError("The folder cannot be used.", found=str(exc)[:200]) from exc
+    if lock is None:
         yield
+        return
+    try:
+        _lock(lock, how, home)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int, how: int, home: Path) -> None:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError as exc:
+        raise errors.InUse("A copy is being made or read there.", found=home) from exc
+
+
+def _lock_file(home: Path, how: int) -> int | None:
+    """Open the file that is held: to read if that is enough, so that the folder may be read-only.
+
+    None for a read-only folder without one, where no copy is made. Raise OSError.
+    """
+    access = os.O_RDONLY if how == fcntl.LOCK_SH else os.O_RDWR
+    try:
+        return os.open(home / LOCK, access | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as exc:
+        if how == fcntl.LOCK_SH and exc.errno == errno.EROFS:
+            return None
+        raise
 
 
 def _sweep(home: Path) -> None:

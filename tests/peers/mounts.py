@@ -1,4 +1,4 @@
-"""Small disks: a file system of some megabytes, in memory, that can be filled to the last byte."""
+"""Disks: small ones, in memory, that can be filled to the last byte, and read-only ones."""
 
 from __future__ import annotations
 
@@ -39,20 +39,33 @@ class SmallDisk:
         (self.place / BALLAST).unlink()
 
 
+def _mount(*words: str) -> None:
+    """Mount; skip where that is not permitted."""
+    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system may be mounted here: {done.stderr.strip() or os.geteuid()}")
+
+
+@contextmanager
+def _mounted(place: Path, *words: str) -> Iterator[None]:
+    _mount(*words, str(place))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 @contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[SmallDisk]:
     """Mount one at a new folder; unmount it at the end. Skip where that is not permitted."""
     place.mkdir(parents=True)
-    size = f"size={megabytes}m,mode=0755"
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"no file system may be mounted here: {done.stderr.strip() or os.geteuid()}")
-    try:
+    with _mounted(place, "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs"):
         yield SmallDisk(place)
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@contextmanager
+def read_only(place: Path) -> Iterator[None]:
+    """Let nobody write into a folder, root neither. Skip where that is not permitted."""
+    with _mounted(place, "--bind", str(place)):
+        _mount("-o", "remount,bind,ro", str(place))
+        yield

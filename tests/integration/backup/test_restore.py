@@ -9,10 +9,13 @@ from sqlalchemy import text
 
 from ledger_service.db.session import begun, make_engine
 from ledger_service.domain import errors
+from ledger_service.storage import copies
 from ledger_service.storage.copies import Reached
 from ledger_service.testing import MemoryLedger
+from ledger_service.wiring import backup
 from ledger_service.wiring.restore import End, look_for
-from tests.integration.backup.service import Make
+from tests.integration.backup.service import Make, quiet
+from tests.peers.mounts import read_only
 
 
 async def test_tables_of_another_program_in_the_same_database_are_left_alone(
@@ -71,3 +74,36 @@ async def test_a_copy_that_ends_on_an_abandoned_block_is_refused_only_where_none
     ledger.rewritable = False
     with pytest.raises(errors.WrongChain):
         await look_for(reached, ledger)
+
+
+@pytest.mark.parametrize("lock", [True, False])
+async def test_a_copy_on_a_read_only_disk_is_checked_and_brought_back(
+    make_service: Make, tmp_path: Path, *, lock: bool
+) -> None:
+    old, new, home = make_service("sqlite"), make_service("sqlite"), tmp_path / "safe"
+    await old.fill()
+    await old.back_up(home)
+    if not lock:  # whoever copied the folder left it out
+        (home / ".lock").unlink()
+    with read_only(home):
+        with copies.reading(home) as copy:
+            assert await backup.check(copy, quiet) == ()
+        await new.restore(home)
+        with pytest.raises(errors.StorageError, match="Read-only"):
+            await old.back_up(home)
+
+    assert await new.rows() == await old.rows()
+
+
+async def test_a_copy_is_not_read_while_another_is_made_with_or_without_a_file_to_hold(
+    make_service: Make, tmp_path: Path
+) -> None:
+    service, home = make_service("sqlite"), tmp_path / "safe"
+    await service.fill()
+    await service.back_up(home)
+    (home / ".lock").unlink()
+
+    with copies.reading(home), copies.reading(home), pytest.raises(errors.InUse):
+        await service.back_up(home)
+    with copies.making(home), pytest.raises(errors.InUse), copies.reading(home):
+        pass
