@@ -18,7 +18,7 @@ from validators.agent.accounts import BY_CHAIN
 from validators.agent.check import Checker
 from validators.agent.entries import Place, seen, unnamed, verdict
 from validators.agent.places import Places
-from validators.agent.source import Source, SourceDown, announced
+from validators.agent.source import Source, announced
 from validators.journal.book import Book
 from validators.rules.case import Announced, CannotSay, Refused
 
@@ -124,7 +124,10 @@ class Recall:
         async with self._slots:
             try:
                 await self.fetch(item, place)
-            except (CannotSay, SourceDown) as exc:
+            except (
+                CannotSay,
+                errors.LedgerError,
+            ) as exc:  # the service is away, or the disk is full
                 log.warning("not recalled yet", order=item.order.hex(), why=str(exc))
 
     def _claim(self, item: Announced) -> Statement | None:

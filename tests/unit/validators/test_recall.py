@@ -12,8 +12,10 @@ import pytest
 
 from ledger_service.domain.facts import Block, Fact
 from tests.unit.validators.lives import DEAR, started
+from tests.unit.validators.outside import files_of_at_most
 from tests.unit.validators.world import Running, World
 from validators.agent.desk import Decision
+from validators.journal.file import FILE_NAME
 from validators.rules.case import Announced, CannotSay, Refused
 
 
@@ -181,3 +183,27 @@ async def test_a_transaction_that_no_block_takes_is_waited_for_by_the_chains_clo
         await starting
 
         assert len(world.sent) == 2
+
+
+async def test_a_disk_that_is_full_at_the_start_puts_the_recall_off_and_stops_nothing_else(
+    world: World,
+) -> None:
+    first, second = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    async with world.agent() as before:
+        await before.house.start()
+        before.book.write({"kind": "of a later version", "padding": "x" * 200_000})
+    await approved_and_proposed(world, first)
+    sent = len(world.sent)
+    async with world.agent() as us:
+        with files_of_at_most((world.folder / "agent" / FILE_NAME).stat().st_size + 10):
+            await us.house.start()
+        await us.agent.consider(second)
+        assert us.memory.verdicts == {}
+        world.clock.advance(minutes=2)
+        await us.house.tend()
+        await us.house.drain()
+        await us.house.tend()
+        await us.house.drain()
+
+        assert us.verdict(first) == ("approve", "")
+        assert len(world.sent) == sent
