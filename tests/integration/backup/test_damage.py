@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -227,6 +228,11 @@ def has_no_bytes_where_bytes_belong(manifest: dict[str, Any], folder: Path) -> N
     rewrite(manifest, folder, "token", json.dumps(row).encode() + b"\n", 1)
 
 
+def does_not_tell_what_it_was_restored_from(manifest: dict[str, Any], folder: Path) -> None:
+    row = [1, "restored", base64.b64encode(bytes(32)).decode(), {"copyOf": "yesterday"}]
+    rewrite(manifest, folder, "feed", json.dumps(row).encode() + b"\n", 1)
+
+
 def is_of_another_format(manifest: dict[str, Any], _: Path) -> None:
     manifest["format"] = 2
 
@@ -244,6 +250,7 @@ FORGED = [
     has_another_table,
     has_another_column,
     has_no_bytes_where_bytes_belong,
+    does_not_tell_what_it_was_restored_from,
     is_of_another_format,
     tells_more_than_it_may,
 ]
