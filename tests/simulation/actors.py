@@ -100,7 +100,9 @@ async def _again(world: World, site: Site) -> None:
         stuck = evidence.stage is Stage.FAILED and not world.revoked
         lied = evidence.id in world.known and world.known[evidence.id].true
         refused = last is Status.REFUSED and evidence.stage is Stage.ANCHORING
-        if stuck or (refused and lied and not world.revoked):
+        # With episodes it is refused again, for as long as the other order of the asset stands.
+        useful = lied and not world.revoked and (world.faults.on or not world.shape.episodes)
+        if stuck or (refused and useful):
             await site.anchor.again(evidence.id)
 
 
@@ -241,6 +243,8 @@ def _steal(world: World) -> bool:
 
 
 def _outage(world: World) -> bool:
+    if world.turns.down:
+        return False
     world.turns.down = True
 
     def back() -> None:
@@ -257,6 +261,8 @@ def _jump(world: World) -> bool:
 
 
 def _fees(world: World) -> bool:
+    if world.ledger.least_price > world.ledger.price:
+        return False
     world.ledger.least_price = world.ledger.price + 5
 
     def follow() -> None:
@@ -267,6 +273,8 @@ def _fees(world: World) -> bool:
 
 
 def _gas(world: World) -> bool:
+    if world.ledger.most_gas < GAS:
+        return False
     world.ledger.most_gas = GAS - 1
 
     def back() -> None:
@@ -278,6 +286,9 @@ def _gas(world: World) -> bool:
 
 def _pause(world: World) -> bool:
     name = world.faults.rng.choice(world.shape.destinations)
+    if name in world.paused:
+        return False
+    world.paused.add(name)
 
     async def set_to(site: Site, *, paused: bool) -> None:
         async with site.store.transaction() as rows:
@@ -287,6 +298,7 @@ def _pause(world: World) -> bool:
         await _try(world, lambda site: set_to(site, paused=True))
         await asyncio.sleep(world.faults.rng.uniform(5, 40))
         await _try(world, lambda site: set_to(site, paused=False))
+        world.paused.discard(name)
 
     world.loop.create_task(for_a_while())
     return True
@@ -313,7 +325,7 @@ def ended(world: World, evidence: ids.EvidenceId, status: Status, stage: Stage) 
     """Say whether this is where evidence may end."""
     if world.shape.deep:
         return True  # what the agents took for final may be gone
-    good = world.known[evidence].true and not world.revoked
+    good = world.known[evidence].true and not world.revoked and not world.shape.episodes
     if status in {Status.VALIDATED, Status.COMPLETED}:
         return True
     if status is Status.NONE or stage is Stage.FAILED:

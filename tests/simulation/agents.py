@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ from validators.agent.registry import Registry
 from validators.agent.work import Work
 from validators.journal.book import Book
 from validators.journal.memory import Memory
-from validators.rules.policy import Policy
+from validators.rules.case import Announced, Case, Refusal, Stated
+from validators.rules.policy import Policy, judge
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -178,6 +179,23 @@ class MemoryKept(Kept):
             raise Dead
 
 
+class WatchedChecker(Checker):
+    """The real checks; whatever they, and the rules after them, have nothing against is shown."""
+
+    def __init__(
+        self, *, passed: Callable[[Case], None], policy: Policy, memory: Memory, **parts: Any
+    ) -> None:
+        super().__init__(**parts)
+        self._passed, self._policy, self._memory = passed, policy, memory
+
+    async def check(self, item: Announced, look: Callable[[Stated], None]) -> Case:
+        """Make all checks."""
+        case = await super().check(item, look)
+        if not isinstance(judge(case, self._policy, self._memory), Refusal):
+            self._passed(case)
+        return case
+
+
 class MemoryDesk(Desk):
     """A person's decisions in memory."""
 
@@ -256,7 +274,10 @@ def _agent(
 ) -> Agent:
     registry = Registry(common["ledger"], own["clock"])
     models: Any = SimModels(lambda data: world.check.ran(home.number, data))
-    checker = Checker(
+    checker = WatchedChecker(
+        passed=lambda case: world.check.passed(home.number, case.order),
+        policy=home.policy,
+        memory=common["book"].memory,
         domain=world.ledger.orders,
         registry=registry,
         source=own["source"],

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ledger_service.domain import ids, lifecycle
 from ledger_service.domain.calls import Approve
-from ledger_service.domain.facts import Block, Fact, Moved
+from ledger_service.domain.facts import Approved, Block, Fact, Moved
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Status
+from ledger_service.domain.order import order_id
 from ledger_service.domain.records import Delivery, DeliveryState, Order, Outcome, Outgoing, TxState
 from ledger_service.services.deliveries import ROUTES
 from ledger_service.services.seal import file_key
@@ -26,7 +27,8 @@ INVARIANTS = {
     "sequence": "an order's facts reach a destination in chain order, none left out",
     "cursor": "the cursor is never ahead of the facts and deliveries, nor of what is final",
     "final": "final states never move, and only final blocks settle anything",
-    "unchecked": "no approval by an organisation that did not run its detector on the bytes",
+    "unchecked": "no approval by an organisation that did not run its detector on the bytes, and check just this order",
+    "episode": "no organisation approves two orders of one episode",
     "unstored": "nothing is broadcast that is not stored",
     "nonce": "no nonce is used for two things, by the service or by an agent",
     "fence": "who lost a lease settles nothing",
@@ -55,6 +57,8 @@ class Check:
     def __init__(self, world: World) -> None:
         self._world = world
         self._ran: dict[int, set[bytes]] = defaultdict(set)
+        self._passed: dict[int, set[ids.OrderId]] = defaultdict(set)
+        self._written: set[ids.OrderId] = set()
         self._stored: set[bytes] = set()
         self._signed: dict[int, dict[bytes, dict[str, Any]]] = defaultdict(dict)
         self._calls: dict[tuple[str, int], dict[str, Any]] = {}
@@ -79,6 +83,10 @@ class Check:
         """Note that an organisation ran its detector on these bytes."""
         self._ran[organisation].add(data)
 
+    def passed(self, organisation: int, order: ids.OrderId) -> None:
+        """Note that an organisation's checks and rules have nothing against an order."""
+        self._passed[organisation].add(order)
+
     def broadcast_by_service(self, raw: bytes) -> None:
         """Look at what leaves the service."""
         if raw not in self._stored:
@@ -95,6 +103,20 @@ class Check:
         """Look at what leaves an agent."""
         if raw not in self._signed[organisation]:
             self.wrong("unstored", f"nonce {decode(raw).nonce} of organisation {organisation}")
+        call = decode(raw).call
+        if isinstance(call, Approve):
+            for content, seat in zip(call.contents, call.seats, strict=True):
+                self._says_yes(organisation, order_id(content, self._world.ledger.orders), seat)
+
+    def _says_yes(self, organisation: int, order: ids.OrderId, seat: int) -> None:
+        """Demand that an approval is of an order that is just so, checked just so, in the own seat."""
+        name = f"organisation {organisation}, order {order.hex()[:8]}"
+        if order not in self._passed[organisation]:
+            self.wrong("unchecked", f"{name} did not pass its checks")
+        if order not in self._written:
+            self.wrong("unchecked", f"{name} is none that the service ever made")
+        if seat != organisation - 1:
+            self.wrong("unchecked", f"{name} in seat {seat}")
 
     def fenced(self, outcomes: Sequence[Outcome]) -> None:
         """Look at who settles deliveries."""
@@ -137,6 +159,7 @@ class Check:
             if old is order:
                 continue
             if old is None:
+                self._written.add(name)
                 self._new_order(order, after)
             elif (
                 old.status is not order.status
@@ -232,6 +255,7 @@ class Check:
                 organisation = self._world.ledger.registry.verdict_of(transaction.signer)
                 for content in transaction.call.contents:
                     self._approved(organisation, content.evidence)
+                self._episodes(organisation)
             failed = self._failed.get(transaction.hash)
             effect = any(fact.place.transaction == transaction.hash for fact in mined.facts)
             if failed is not None and effect and not self._world.shape.deep:
@@ -243,6 +267,27 @@ class Check:
             self.wrong("unchecked", f"organisation {organisation}, evidence {evidence.hex()[:8]}")
         elif not packed.true:
             self.wrong("unchecked", f"organisation {organisation} approved a score that is not so")
+
+    def _episodes(self, organisation: int) -> None:
+        """Demand that the approvals that stand are of one evidence an asset: all windows are the same here."""
+        if not self._world.shape.episodes or self._world.shape.deep:
+            return
+        words = self._world.ledger._chain[-1].book.words
+        standing: dict[str, set[ids.EvidenceId]] = defaultdict(set)
+        for fact in (fact for mined in self._world.ledger._chain for fact in mined.facts):
+            event = fact.event
+            if not isinstance(event, Approved) or event.organisation != organisation:
+                continue
+            order = self._world.watched.present.orders.get(event.order)
+            word = words.get(event.order)
+            if order is None or word is None or word.status in MAY_TRY_AGAIN:
+                continue
+            if word.approved >> event.seat & 1:
+                standing[order.asset].add(order.content.evidence)
+        for asset, found in standing.items():
+            if len(found) > 1:
+                names = sorted(it.hex()[:8] for it in found)
+                self.wrong("episode", f"organisation {organisation} approved {names} of {asset}")
 
     # ---- the destinations, acceptance by acceptance
 

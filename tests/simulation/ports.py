@@ -25,6 +25,7 @@ from ledger_service.domain.records import Delivery
 from ledger_service.testing.clock import START
 from ledger_service.testing.destination import MemoryDestination
 from ledger_service.testing.ledger import MemoryLedger
+from tests.simulation import lies
 from tests.simulation.faults import Faults
 from tests.simulation.loop import Dead, Process, SimLoop
 from validators.agent.source import SourceDown
@@ -86,7 +87,7 @@ class Port:
 
 
 class LedgerPort(Port):
-    """The Ledger port. `behind`: our node was rolled back by that many blocks, and forgets its pool."""
+    """The Ledger port. `behind`: our node was rolled back by that many blocks; the pool is that of all nodes."""
 
     def __init__(
         self,
@@ -102,7 +103,6 @@ class LedgerPort(Port):
         self.finality_depth = ledger.finality_depth
         self.rewritable = ledger.rewritable
         self.behind = 0
-        self.away = False
         self._broadcast = broadcast
         self.listeners: list[asyncio.Future[None]] = []
 
@@ -116,7 +116,7 @@ class LedgerPort(Port):
     async def ask(self, name: str, *given: Any) -> Any:
         """Ask the node."""
         await self.pause("node slow")
-        if self.away or self.faults.hit("node away"):
+        if self.faults.hit("node away"):
             raise errors.NodeUnreachable("simulated")
         answer = await getattr(self._view(), name)(*given)
         if self.faults.hit("node's answer lost"):
@@ -164,7 +164,7 @@ class LedgerPort(Port):
 
     async def _send(self, raw: bytes) -> Sent:
         self._broadcast(raw)
-        if self.away or self.faults.hit("send lost"):
+        if self.faults.hit("send lost"):
             return Sent.RETRY
         if self.faults.hit("send late"):
             later(self.faults.rng.random() * 20, self._late, raw)
@@ -279,7 +279,7 @@ class DestinationPort(Port):
         """Deliver, in one way or another."""
         self.check()
         hit, rng = self.faults.hit, self.faults.rng
-        if hit("frozen while it delivers"):
+        if not self.process.frozen and hit("frozen while it delivers"):
             self._freeze(self.process)
         await asyncio.sleep(rng.random() * 20 if hit("destination slow") else 0)
         if hit("destination down"):
@@ -311,7 +311,12 @@ class SourcePort(Port):
     async def feed(self, after: int, wait: float) -> list[Any]:
         """Return lines of the feed."""
         found: list[Any] = await self._ask(lambda site: site.read_feed(after, wait))
-        return found
+        return [
+            lies.of_line(line, self._services.world.ledger.orders, self.faults.rng)
+            if line["kind"] == "order" and self.faults.hit("service tells another content")
+            else line
+            for line in found
+        ]
 
     async def envelope(self, evidence: ids.EvidenceId) -> bytes:
         """Return an envelope."""
@@ -329,8 +334,6 @@ class SourcePort(Port):
         """Stream a file."""
         data = await self._bytes(lambda site: site.file(evidence, path))
         self.check()
-        if self.faults.hit("service lies"):
-            data = data[:-2] + b"9\n"
         half = len(data) // 2
         yield data[:half]
         await asyncio.sleep(0)
@@ -342,6 +345,8 @@ class SourcePort(Port):
 
     async def _bytes(self, work: Callable[[Any], Awaitable[bytes]]) -> bytes:
         found: bytes = await self._ask(work)
+        if self.faults.hit("service lies"):
+            found = found[:-2] + b"9\n"
         return found
 
     async def _ask(self, work: Callable[[Any], Awaitable[Any]]) -> Any:

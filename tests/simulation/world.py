@@ -54,6 +54,7 @@ class Shape:
     revokes: bool
     withdraws: bool
     creep: float
+    episodes: bool
 
     @classmethod
     def of(cls, seed: int, rng: random.Random) -> Shape:
@@ -75,6 +76,7 @@ class Shape:
             revokes=rng.random() < 0.1,
             withdraws=rng.random() < 0.15,
             creep=rng.choice((0.0, 0.0001, 0.001)),
+            episodes=rng.random() < 0.25,
         )
 
 
@@ -131,6 +133,7 @@ class World:
         self.accepted: dict[ids.EvidenceId, None] = {}
         self.lied: set[ids.EvidenceId] = set()
         self.halted = False
+        self.paused: set[str] = set()
         self.revoked = False
         self.withdrawn: set[ids.EvidenceId] = set()
         self.running: dict[str, Process] = {}
@@ -143,7 +146,8 @@ class World:
 
     def _policy(self, number: int) -> Policy:
         asks = self.shape.person and number == 2
-        return Policy(episode_hours=0, person_above=0 if asks else 5_000_000)
+        hours = 24 if self.shape.episodes else 0
+        return Policy(episode_hours=hours, person_above=0 if asks else 5_000_000)
 
     def _people(self) -> None:
         ledger = self.ledger
