@@ -122,7 +122,8 @@ class Agent:
     async def learn(self, order: ids.OrderId, content: Content, *, told: bool = False) -> None:
         """Judge an order that stands on chain, or in the journal as open; fetch what belongs to it."""
         if order in self._busy:
-            self._met.add(order)
+            if not told:  # else whoever judges it now leaves it open just so
+                self._met.add(order)
             return
         await self._once(order, content, lambda: self._learn(order, content), told=told)
 

@@ -215,6 +215,22 @@ async def test_an_order_that_is_proposed_while_it_is_tried_again_stays_open(
     assert "told" not in us.memory.open[item.order]
 
 
+async def test_an_order_that_is_told_of_twice_at_a_time_and_never_proposed_is_forgotten(
+    world: World, us: Running
+) -> None:
+    item = world.order()
+    world.service.envelopes.clear()
+    await us.agent.consider(replace(item, envelope=b"{}"))
+    trying = asyncio.create_task(us.agent.learn(item.order, item.content, told=True))
+    await asyncio.sleep(0)
+    await us.agent.learn(item.order, item.content, told=True)
+    await trying
+    world.clock.advance(minutes=11)
+    us.agent.undecided.tidy()
+
+    assert us.memory.open == {}
+
+
 async def test_what_was_told_of_and_is_proposed_by_now_is_never_forgotten(
     world: World, us: Running
 ) -> None:
