@@ -11,7 +11,7 @@ from typing import Any
 
 from ledger_service.chain import binding
 from ledger_service.chain.keys import LocalSigner
-from ledger_service.chain.rpc import Node, RpcFailed, octets, quantity
+from ledger_service.chain.rpc import INDEXING, Node, RpcFailed, octets, quantity
 from ledger_service.chain.settings import ChainSettings
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Unsigned
@@ -90,7 +90,12 @@ class Account:
 
     async def _receipt(self, transaction: ids.TxHash, deadline: float) -> dict[str, Any]:
         while True:
-            receipt = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
+            try:
+                receipt = await self.ask("eth_getTransactionReceipt", "0x" + transaction.hex())
+            except RpcFailed as exc:
+                if INDEXING not in exc.error.message:
+                    raise
+                receipt = None
             if receipt is not None and receipt.get("blockNumber"):
                 return dict(receipt)
             if time.monotonic() > deadline:

@@ -32,7 +32,7 @@ KEEP_SECONDS = 2.0
 #: Questions in one request: below what any node takes (geth 1000, Besu 1024), and what it answers
 #: stays far from the limit of an answer.
 BATCH_CALLS = 100
-#: geth's answer, some seconds after its start, where it will say null: it does not know it (yet).
+#: geth's answer for a time after its start: whether a transaction is mined is not known, so not null.
 INDEXING = "transaction indexing is in progress"
 
 
@@ -156,8 +156,7 @@ class Node:
         if not isinstance(answer, dict):
             raise errors.BadAnswer(found=self.address, cause=repr(answer)[:120])
         if answer.get("error") is not None:
-            error = _error(answer["error"])
-            return None if INDEXING in error.message else RpcFailed(error, method)
+            return RpcFailed(_error(answer["error"]), method)
         if "result" not in answer:
             raise errors.BadAnswer("Neither result nor error.", found=self.address)
         return answer["result"]

@@ -91,7 +91,8 @@ class Sender:
         self._signer = signer
         self._clock = clock
         self._mined: int | None = None
-        self._missing: dict[str, datetime] = {}  # since when a nonce is used and no receipt found
+        # Since when the nonce of these bytes is used and no receipt is found.
+        self._missing: dict[ids.TxHash, datetime] = {}
         self._gaps: dict[int, datetime] = {}  # since when the next nonce is nobody's
 
     @property
@@ -157,12 +158,12 @@ class Sender:
         mined = self._mined = await self._ledger.nonce(self.address)
         final = (await self._ledger.head()).number - self._ledger.finality_depth
         settled = min(mined, await self._ledger.nonce(self.address, final))
-        ended = await self._ends([item for item in unfinished if item.nonce < settled], final)
         waiting = [item for item in unfinished if item.nonce >= mined]
         if waiting and waiting[0].nonce > mined:
             await self._close_gap(mined, waiting[0].nonce)
         await self._send_again(waiting, mined, at_start=at_start)
-        return ended
+        # Last: a node that still indexes has no word on receipts, and nothing waits for that.
+        return await self._ends([item for item in unfinished if item.nonce < settled], final)
 
     async def cancel(self, nonce: int) -> Sent:
         """Sign a stored transaction's nonce again, for nothing and at higher fees, and send that.
@@ -209,7 +210,7 @@ class Sender:
             if item.key not in mined:
                 ended += self._lost(item)
                 continue
-            self._missing.pop(item.key, None)
+            self._missing.pop(item.hash, None)
             signed, receipt = mined[item.key]
             if receipt.block <= final:
                 ended.append(_ended(item, signed, receipt))
@@ -330,8 +331,9 @@ class Sender:
         ahead of the one that was asked for the receipt.
         """
         now = self._clock.now()
-        if now < self._missing.setdefault(outgoing.key, now) + LOST_AFTER:
+        if now < self._missing.setdefault(outgoing.hash, now) + LOST_AFTER:
             return []
+        del self._missing[outgoing.hash]
         why = "Another transaction of this key took its nonce."
         return [Ended(outgoing, TxState.FAILED, why, again=True)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ledger_service.chain.rpc import Node
+from ledger_service.chain.rpc import Node, RpcFailed
 from ledger_service.domain import errors
 
 
@@ -51,11 +51,12 @@ async def test_one_connection_serves_many_questions() -> None:
     assert len(node.connections) == 1
 
 
-async def test_a_node_that_still_indexes_does_not_know_a_transaction_yet() -> None:
+async def test_a_node_that_still_indexes_does_not_say_that_a_transaction_is_not_mined() -> None:
     error = {"code": -32000, "message": "transaction indexing is in progress"}
 
     async with asked(Counting({"error": error})) as client:
-        assert await client.call("eth_getTransactionReceipt", "0x" + "00" * 32) is None
+        with pytest.raises(RpcFailed, match="indexing"):
+            await client.call("eth_getTransactionReceipt", "0x" + "00" * 32)
 
 
 @pytest.mark.parametrize("says", ["401", "no JSON", "nothing", "silence"])
