@@ -289,9 +289,13 @@ class Sender:
         self._gaps = {mined: self._gaps.get(mined, now)}
         if now < self._gaps[mined] + self._patience:
             return
-        log.warning("a nonce is nobody's; it is used for nothing", nonce=mined)
-        # Always the same bytes, so there is nothing to store.
-        await self._ledger.send(self._signer.sign(self._nothing(), mined).raw)
+        pairs = zip(wanted, found, strict=True)
+        nobodys = [at for at, it in pairs if it is None or it.state is not TxState.MINED]
+        log.warning("nonces are nobody's; they are used for nothing", nonces=nobodys)
+        # All at once: each by itself would have this patience again. Always the same bytes, so there
+        # is nothing to store.
+        nothing = self._nothing()
+        await self._ledger.send_many([self._signer.sign(nothing, at).raw for at in nobodys])
 
     def _nothing(self) -> Unsigned:
         return using_up(self._ledger.prepare(Propose(())), self.address)

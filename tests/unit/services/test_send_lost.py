@@ -8,7 +8,7 @@ import pytest
 
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Expire, Propose, Receipt
-from ledger_service.services.send import Wanted, using_up
+from ledger_service.services.send import PATIENCE, Wanted, using_up
 from ledger_service.testing import MemorySigner
 from tests.unit.services.site import BUILDER, Site, World
 from tests.unit.services.test_send import anchored, stored_all
@@ -67,3 +67,24 @@ async def test_while_a_node_has_no_word_on_receipts_nothing_is_lost_and_sending_
     site.world.ledger.receipts = receipts  # type: ignore[method-assign]
     await site.anchor.reconcile()
     assert [item.nonce for item in await stored_all(site)] == [1]
+
+
+async def test_a_gap_of_many_nonces_is_closed_with_one_patience(site: Site) -> None:
+    elsewhere = MemorySigner(BUILDER)
+    used = using_up(site.world.ledger.prepare(Propose(())), elsewhere.address)
+    for nonce in range(6):
+        await site.world.ledger.send(elsewhere.sign(used, nonce).raw)
+    await site.world.ledger.mine()
+    packed = await anchored(site)
+    site.world.ledger.fork(1, forget=True)  # what the key did elsewhere is gone
+    began = site.world.clock.now()
+
+    for _ in range(40):
+        site.world.clock.advance(seconds=10)
+        await site.anchor.reconcile()
+        await site.world.ledger.mine()
+
+    assert await stored_all(site) == []
+    assert site.world.clock.now() - began < 2 * PATIENCE
+    await site.take_in()
+    assert (await site.track.evidence(packed.id)).state == "Proposed"
