@@ -103,7 +103,7 @@ class Outcomes:
             await self._reverted(signed)
         elif self._is_lost(signed, mined):
             await self._again(signed)
-        elif at_start or self._pen.is_due(signed):
+        elif at_start or self._pen.is_due(signed) or self._holds_up(signed, mined):
             await self._send_again(signed, mined)
 
     async def _receipt(self, signed: SignedVerdict) -> tuple[Receipt | None, bool]:
@@ -137,6 +137,11 @@ class Outcomes:
             for fact in await self._ledger.facts(block)
             if isinstance(fact.event, Skipped) and fact.place.transaction in transactions
         }
+
+    def _holds_up(self, signed: SignedVerdict, mined: int) -> bool:
+        """Say whether all others wait for it, and it is time to sign it anew, however long ago it was sent."""
+        stuck = (signed.purpose, signed.order) in self._book.memory.stuck
+        return signed.nonce == mined and not stuck and self._pen.refused_for(signed) >= PATIENCE
 
     async def _send_again(self, signed: SignedVerdict, mined: int) -> None:
         outcome = await self._pen.broadcast(signed)
