@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import uvloop
@@ -40,6 +41,7 @@ from ledger_service.wiring.service import load_plans, open_ledger
 SLOW_HEAD_PERIODS = 10
 CLOCK_SECONDS = 30
 API_SECONDS = 3.0
+APART_SECONDS = 5  #: a third of a relay's lease
 
 app = App(
     name="doctor",
@@ -172,8 +174,8 @@ async def _database(store: SqlStore, ledger: ChainLedger, chain: Finding) -> lis
         cursor, outbox = await rows.chain.cursor(), await standing(rows, now)
         waiting = await rows.evidence.waiting()
     findings = [Finding("database", ok=True, text=f"{waiting} waiting at {now:%H:%M:%S}")]
-    if (disputed := await look_at_disputes(store)) is not None:
-        findings.append(disputed)
+    found = (await look_at_clock(store, partial(datetime.now, UTC)), await look_at_disputes(store))
+    findings += [item for item in found if item is not None]
     findings.append(await look_at_sending(store, now))
     findings.append(outbox_finding(outbox))
     if not chain.ok:
@@ -208,6 +210,27 @@ def _watcher(lag: int) -> Finding:
     late = lag > SLOW_HEAD_PERIODS
     todo = "is `mol up` or `mol follow` running?" if late else ""
     return Finding("watcher", ok=not late, text=f"{max(lag, 0)} block(s) behind", todo=todo)
+
+
+async def look_at_clock(store: SqlStore, now: Callable[[], datetime]) -> Finding | None:
+    """Compare this machine's clock with the database's; None where that is the same one.
+
+    A relay whose clock is a lease ahead takes from the others what they have in hand.
+    """
+    before = now()
+    theirs = await store.clock()
+    if theirs is None:
+        return None
+    apart = max(before - theirs, theirs - now(), timedelta(0))
+    seconds = apart.total_seconds()
+    return Finding(
+        "clock",
+        ok=seconds < APART_SECONDS,
+        text=f"{seconds:.1f} s from the database's",
+        todo=""
+        if seconds < APART_SECONDS
+        else "let one time service set the clocks of all machines",
+    )
 
 
 async def look_at_sending(store: ports.Store, now: datetime) -> Finding:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import DateTime, event, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -86,6 +87,14 @@ class SqlStore:
     async def _open(self, engine: AsyncEngine) -> AsyncIterator[ports.Transaction]:
         async with begun(engine) as connection:
             yield SqlTransaction(connection)
+
+    async def clock(self) -> datetime | None:
+        """Return what the database's clock says; None for SQLite, which has that of this machine."""
+        if self.engine.dialect.name == "sqlite":
+            return None
+        async with begun(self.engine) as connection:
+            query = select(func.clock_timestamp(type_=DateTime(timezone=True)))
+            return (await connection.execute(query)).scalar_one()
 
     async def close(self) -> None:
         """Give all connections back."""
