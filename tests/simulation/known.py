@@ -3,4 +3,5 @@
 KNOWN: dict[int, str] = {
     32: "an agent whose disk was full for a moment never judged an order that was proposed meanwhile",
     35: "an agent sent what its killed predecessor had written and not made durable",
+    334: "an agent forgot an approval for a refusal that was rewritten, and approved its episode again",
 }

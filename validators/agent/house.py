@@ -22,6 +22,7 @@ from validators.agent.accounts import Accounts
 from validators.agent.agent import Agent
 from validators.agent.desk import Desk
 from validators.agent.feed import Feed
+from validators.agent.finals import Finals
 from validators.agent.loops import forever
 from validators.agent.outcomes import Outcomes
 from validators.agent.pen import Pen
@@ -87,7 +88,7 @@ class House:
         self._skew = Skew(clock)
         self._met: dict[ids.OrderId, tuple[Content, datetime]] = {}
         self._unread: dict[ids.OrderId, Content] | None = {}  #: None: all blocks were read once
-        self._proposed: dict[ids.OrderId, Place] = {}
+        self._finals = Finals(ledger, book)
         self._tasks: set[asyncio.Task[None]] = set()
         self._retries: dict[tuple[str, ids.OrderId], tuple[int, datetime]] = {}
 
@@ -219,7 +220,7 @@ class House:
         for entry in tuple(self._book.memory.work.values()):
             if self._is_due("complete", ids.OrderId(bytes.fromhex(entry["order"]))):
                 await self._work.tend(entry)
-        await self._note_proposed()
+        await self._finals.note(self._watcher.position)
         for entry in tuple(self._book.memory.unproposed.values()):
             await self._take_back(entry)
 
@@ -230,7 +231,7 @@ class House:
             self._accounts.take(event)
         if isinstance(event, Proposed):
             if event.order in self._book.memory.unproposed:
-                self._proposed[event.order] = fact.place
+                self._finals.wait("proposed", event.order, fact.place)
             if self._unread is not None:
                 self._unread[event.order] = event.content
                 self._agent.recall.doubt(Announced(event.order, event.content, b"", b""))
@@ -241,7 +242,7 @@ class House:
             elif not self._book.memory.known(event.order):
                 self._spawn(self._agent.learn(event.order, event.content))
         if isinstance(event, Moved) and event.status in SETTLED:
-            self._settled(event.order, event.status)
+            self._settled(event.order, event.status, fact.place)
 
     def _learn_met(self) -> None:
         """Learn of what the feed had time to tell of, and did not."""
@@ -253,32 +254,16 @@ class House:
                 if not known:
                     self._spawn(self._agent.learn(order, content))
 
-    def _settled(self, order: ids.OrderId, status: Status) -> None:
+    def _settled(self, order: ids.OrderId, status: Status, place: Place) -> None:
         memory = self._book.memory
         if order in memory.pending or order in memory.open or order in memory.decided:
             entry = {"kind": "closed", "order": order.hex(), "why": f"It is {status.title}."}
             self._book.write(entry)
         elif (status in MAY_TRY_AGAIN and memory.approved(order)) or order in memory.late:
-            self._book.write({"kind": "ended", "order": order.hex()})
-
-    async def _note_proposed(self) -> None:
-        """Write down which approved orders are proposed for good: they need not be taken back."""
-        final = {it: at for it, at in self._proposed.items() if at.block <= self._watcher.position}
-        if not final:
-            return
-        numbers = sorted({place.block for place in final.values()})
-        blocks = await asyncio.gather(*(self._ledger.block(number) for number in numbers))
-        hashes = {block.hash for block in blocks if block is not None}
-        waiting = self._book.memory.unproposed
-        entries = [
-            {"kind": "proposed", "order": order.hex()}
-            for order, place in final.items()
-            if place.block_hash in hashes and order in waiting
-        ]
-        if entries:
-            self._book.jot(*entries)
-        for order in final:
-            self._proposed.pop(order, None)
+            if self._watcher.is_final(place):
+                self._book.write({"kind": "ended", "order": order.hex()})
+            else:  # a rewrite takes the end back, and what we approved counts again
+                self._finals.wait("ended", order, place)
 
     def _take_line(self, item: dict[str, Any]) -> None:
         """Take a line of the feed; one that is none is told of and passed over."""
@@ -384,9 +369,10 @@ class House:
         if self._agent.busy or self._tasks or self._met:
             return
         self._feed.save()
-        behind = self._watcher.position - (memory.block or 0)
+        position = self._finals.first(self._watcher.position)
+        behind = position - (memory.block or 0)
         if behind >= QUIET_BLOCKS or (memory.block is None and behind > 0):
-            self._book.write({"kind": "block", "number": self._watcher.position})
+            self._book.write({"kind": "block", "number": position})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

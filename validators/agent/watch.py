@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
-from ledger_service.domain.facts import Block, Fact
+from ledger_service.domain.facts import Block, Fact, Place
 
 AT_ONCE = 32
 
@@ -23,6 +23,11 @@ class Watcher:
         self._take = take
         self._next = first
         self._read: dict[int, ids.BlockHash] = {}
+        self._final = -1
+
+    def is_final(self, place: Place) -> bool:
+        """Say whether a fact that `take` is given stands in a block that is not rewritten any more."""
+        return place.block <= self._final
 
     @property
     def position(self) -> int:
@@ -32,7 +37,7 @@ class Watcher:
     async def scan(self) -> bool:
         """Read from the position to the newest block; False. Raise ChainError."""
         head = await self._ledger.head()
-        final = head.number - self._ledger.finality_depth
+        self._final = final = head.number - self._ledger.finality_depth
         start = self._next
         while start <= head.number:
             last = min(start + AT_ONCE - 1, head.number)

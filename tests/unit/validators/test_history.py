@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ledger_service.domain import ids
 from ledger_service.domain.lifecycle import Status
 from tests.unit.validators.world import Running, World
+from validators.rerun.models import Models
 
 
 async def test_the_same_number_with_other_bytes_is_refused(world: World, us: Running) -> None:
@@ -145,6 +147,36 @@ async def test_an_episode_whose_order_came_to_nothing_may_be_ordered_again(
 
     assert (await world.word(first)).status is status
     assert us.verdict(second)[0] == expected
+
+
+@pytest.mark.parametrize(("rewritten", "expected"), [(True, "refuse"), (False, "approve")])
+async def test_an_end_that_may_be_rewritten_sets_no_episode_free(
+    tmp_path: Path, models: Models, *, rewritten: bool, expected: str
+) -> None:
+    world = World(tmp_path / "deep", models, depth=3)
+    first = world.order(world.claim(seed=1))
+    async with world.agent() as us:
+        await us.house.start()
+        await us.agent.consider(first)
+        await world.ledger.mine()
+        await world.propose(first)
+        await world.ledger.mine_many(3)
+        await world.refuse(first, 3)
+        await us.house._watcher.scan()
+        await us.house.tend()
+        if rewritten:
+            world.ledger.fork(1, forget=True)
+        await world.ledger.mine_many(4)
+        await us.house._watcher.scan()
+        await us.house.tend()
+        second = world.order(world.claim(seed=2))
+        await us.agent.consider(second)
+
+        assert (await world.word(first)).status is (
+            Status.PROPOSED if rewritten else Status.REFUSED
+        )
+        assert us.memory.approved(first.order) is rewritten
+        assert us.verdict(second)[0] == expected
 
 
 async def test_another_attempt_of_the_same_evidence_is_no_repetition(
