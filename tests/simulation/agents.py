@@ -69,6 +69,11 @@ class MemoryJournal:
         self.lines = self.durable = 0
         self._settle()  # as opening it does
 
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield all entries again."""
+        self._demand_alive()
+        return iter(copy.deepcopy(self._home.journal))
+
     def write(self, entry: dict[str, Any], *, durable: bool = True) -> None:
         """Append. Raise StorageError: then nothing of it is there."""
         self._demand()
@@ -87,9 +92,12 @@ class MemoryJournal:
             raise errors.StorageError("simulated: the journal cannot be made durable")
         self._settle()
 
-    def _demand(self) -> None:
+    def _demand_alive(self) -> None:
         if not self._process.alive:
             raise Dead
+
+    def _demand(self) -> None:
+        self._demand_alive()
         if self.lost:
             raise errors.StorageError("The journal lost lines; start the agent again.")
 

@@ -15,7 +15,9 @@ from ledger_service.domain.result import Reason
 from ledger_service.testing import MemorySigner
 from ledger_service.testing.signer import decode
 from tests.unit.validators.world import Running, World, line
+from validators.agent.batches import Limits
 from validators.agent.held import MOST, Held
+from validators.agent.house import QUIET_BLOCKS
 from validators.agent.undecided import MOST_TOLD
 from validators.rules.case import Announced, Refusal
 
@@ -229,6 +231,92 @@ async def test_an_order_that_is_told_of_twice_at_a_time_and_never_proposed_is_fo
     us.agent.undecided.tidy()
 
     assert us.memory.open == {}
+
+
+async def test_what_was_told_of_decided_and_not_signed_is_forgotten_too_when_nobody_proposes_it(
+    world: World,
+) -> None:
+    item = await decided_and_killed(world)
+    world.service.down = True
+    async with world.agent() as us:
+        await us.house.start()
+        assert item.order in us.memory.open
+        world.clock.advance(minutes=9)
+        await us.house.tend()
+        await us.house.drain()
+        assert item.order in us.memory.open
+        world.clock.advance(minutes=2)
+        await us.house.tend()
+        assert us.memory.open == {}
+
+
+@pytest.mark.parametrize("when", ["told of first", "while it is decided", "while nobody runs"])
+async def test_what_was_decided_and_not_signed_and_is_proposed_is_never_forgotten(
+    world: World, when: str
+) -> None:
+    item = await decided_and_killed(world, when)
+    if when == "while nobody runs":
+        await world.propose(item)
+    world.service.down = True
+    async with world.agent() as us:
+        await us.house.start()
+        world.clock.advance(minutes=11)
+        await us.house.tend()
+        await us.house.drain()
+        assert item.order in us.memory.open
+        world.service.down = False
+        world.clock.advance(minutes=2)
+        await us.house.tend()
+        await us.house.drain()
+        assert us.verdict(item) == ("approve", "")
+
+
+async def test_what_was_signed_in_vain_is_not_forgotten_as_if_it_had_never_been_proposed(
+    world: World,
+) -> None:
+    item = await decided_and_killed(world, "signed in vain")
+    world.service.down = True
+    async with world.agent() as us:
+        await us.house.start()
+        world.clock.advance(minutes=11)
+        await us.house.tend()
+        assert item.order in us.memory.open
+
+
+async def decided_and_killed(world: World, when: str = "") -> Announced:
+    """Kill an agent that decided an order, signed nothing, and read far more blocks since."""
+    item = world.order()
+    async with world.agent() as us:
+        await us.house.start()
+        us.agent.batches.limits = Limits(few=0)  # everything waits for company
+        if when == "told of first":
+            world.service.down = True
+            await us.agent.consider(replace(item, envelope=b"{}"))
+            await world.propose(item)
+            await caught_up(us)
+            await read_on(world, us)
+            world.service.down = False
+            await us.agent.learn(item.order, item.content)
+        else:
+            await us.agent.consider(item)
+        assert list(us.memory.decided) == [item.order]
+        if when == "while it is decided":
+            await world.propose(item)
+        if when == "signed in vain":
+            us.agent.batches.limits = Limits()
+            await us.agent.say(now=True)
+            us.book.write({"kind": "unsaid", "orders": [item.order.hex()], "alone": False})
+            us.agent.batches.limits = Limits(few=0)
+        await read_on(world, us)
+        assert list(us.memory.decided) == [item.order]
+    return item
+
+
+async def read_on(world: World, us: Running) -> None:
+    for _ in range(QUIET_BLOCKS + 5):
+        await world.ledger.mine([])
+    await caught_up(us)
+    us.house._save_cursors()
 
 
 async def test_what_was_told_of_and_is_proposed_by_now_is_never_forgotten(
