@@ -95,6 +95,8 @@ class Check:
     def signed(self, organisation: int, entry: dict[str, Any]) -> None:
         """Look at what an agent signed, now that it is durable: a nonce says one thing, or nothing."""
         self._signed[organisation][bytes.fromhex(entry["raw"])] = entry
+        if entry.get("void"):
+            return
         call = {"purpose": entry["purpose"], **entry["call"]}
         if self._calls.setdefault((entry["signer"], entry["nonce"]), call) != call:
             self.wrong("nonce", f"{entry['nonce']} of organisation {organisation} says two things")

@@ -279,6 +279,8 @@ class Agent:
     async def _approve(self, item: Announced, place: Place, case: Case, *, by: str = RULES) -> None:
         gap, at = has_gap(case, self._book.memory), self._clock.now()
         entry = approved(item, case, place, self.organisation, by=by, at=at, gap=gap)
+        if by == RULES and self._is_only_told(item, place):
+            entry["told"] = format_time(at)
         self._demand_only(item, place)
         self.batches.decide(item.order, seen(item, case.claim), entry)
         log.info("approved", order=item.order.hex(), by=by, agreement=case.agreement.value)
@@ -286,6 +288,11 @@ class Agent:
             await self.say(now=by != RULES)
         except errors.LedgerError as exc:  # it is decided: others try again
             log.warning("not signed yet", order=item.order.hex(), why=str(exc))
+
+    def _is_only_told(self, item: Announced, place: Place) -> bool:
+        """Say whether the service alone told of an order so far. The cursors wait until it is signed."""
+        before = self._book.memory.open.get(item.order)
+        return not place.proposed and (before is None or "told" in before)
 
     async def _say_no(
         self, item: Announced, place: Place, refusal: Refusal, claim: Statement | None

@@ -18,6 +18,7 @@ import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
+from ledger_service.domain.units import format_time
 from validators.agent import voice
 from validators.agent.kept import Kept
 from validators.agent.pace import Pace
@@ -81,8 +82,9 @@ class Batches:
 
     def reopen(self) -> None:
         """At a start: what was decided and never signed is judged anew, its bytes fetched again."""
-        for order in tuple(self._book.memory.decided):
-            self._book.write({"kind": "reopened", "order": order.hex()})
+        for order, decided in tuple(self._book.memory.decided.items()):
+            told = {"told": format_time(self._clock.now())} if "told" in decided else {}
+            self._book.write({"kind": "reopened", "order": order.hex(), **told})
 
     async def _may_go(self, ready: Sequence[ids.OrderId], *, now: bool) -> bool:
         if not ready:

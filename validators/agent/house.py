@@ -364,9 +364,12 @@ class House:
         self._book.write({"kind": "declined", "order": order.hex(), "why": why})
 
     def _save_cursors(self) -> None:
-        """Move the cursors on while nothing is under way; what was read twice is judged once."""
+        """Move the cursors on while nothing is under way; what was read twice is judged once.
+
+        What is decided may be judged anew by the next life, which must read of its proposal then.
+        """
         memory = self._book.memory
-        if self._agent.busy or self._tasks or self._met:
+        if self._agent.busy or self._tasks or self._met or memory.decided:
             return
         self._feed.save()
         position = self._finals.first(self._watcher.position)

@@ -20,7 +20,7 @@ from ledger_service.domain.facts import Skipped
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Status
 from validators.agent import voice
 from validators.agent.pace import Pace
-from validators.agent.pen import Pen
+from validators.agent.pen import USE_UP, Pen
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
 
@@ -61,7 +61,9 @@ class Outcomes:
         """Send again what was final and is not there any more: a chain that went back, for good.
 
         A node that only catches up has it again by itself, so half a minute passes first. The bytes are
-        those of the journal, and so each says what it said, or is skipped.
+        those of the journal, and so each says what it said, or is skipped. What every node refuses (fees
+        rose since) is signed for its nonce once more, and is under way again; not what is under way with
+        another nonce already, whose own is only used.
         """
         now = self._clock.now()
         if self._gap_looked is not None and now < self._gap_looked + LOOK_AFTER:
@@ -78,8 +80,17 @@ class Outcomes:
         if now - self._gap[1] < LOST_AFTER:
             return
         log.error("the chain went back", key=ids.checksum(key), missing=len(missing))
-        for raw in await asyncio.to_thread(self._book.signed, key, missing):
-            await self._pen.send_old(raw)
+        for signed in await asyncio.to_thread(self._book.signed, key, missing):
+            if await self._pen.send_old(signed.raw) not in REFUSALS:
+                continue
+            if (signed.purpose, signed.order) not in memory.unmined:
+                again = self._pen.sign_anew(signed, void=signed.void)
+            elif (USE_UP, signed.order) not in memory.unmined:
+                again = self._pen.sign_anew(signed, void=True, purpose=USE_UP)
+            else:
+                continue  # one nonce of an order at a time
+            if again is not None:
+                await self._pen.broadcast(again)
 
     async def _settle(
         self, signed: SignedVerdict, mined: int, final: int, *, at_start: bool
@@ -173,7 +184,7 @@ class Outcomes:
     async def _used_up(self, signed: SignedVerdict) -> None:
         """Say again what its nonce did not say, if it still can be; not for ever."""
         voids = self._book.memory.voids.get((signed.purpose, signed.order), 0)
-        if voids < MOST_VOIDS:
+        if voids < MOST_VOIDS or signed.purpose == USE_UP:
             await self._again(signed)
         else:
             why = "Every node refuses it, whatever its nonce."
@@ -192,6 +203,9 @@ class Outcomes:
 
     async def _again(self, signed: SignedVerdict) -> None:
         """Say the same once more, if it still can be: the nonce is taken, or the key was replaced."""
+        if signed.purpose == USE_UP:
+            self._end(signed, succeeded=True)
+            return
         if len(signed.orders) > 1:
             self._end(signed, succeeded=True, unsaid=signed.orders, alone=signed.void)
             return

@@ -26,6 +26,7 @@ RESEND_AFTER = timedelta(seconds=3)
 MAX_DOUBLINGS = 6
 STRANGE_SECONDS = 30
 TRANSFER_GAS = 21_000
+USE_UP = "use up"  #: the purpose of what only uses a nonce that came free, and never says anything
 VERDICTS = frozenset({"approve", "refuse"})
 
 log = structlog.get_logger()
@@ -120,15 +121,21 @@ class Pen:
         """Say the same once more, under another nonce."""
         return self._sign(signed.purpose, signed.orders, voice.load(signed.call))
 
-    def sign_anew(self, signed: SignedVerdict, *, void: bool) -> SignedVerdict | None:
-        """Sign the same nonce at the fees of now; `void`: for nothing but its use. None if it was before."""
+    def sign_anew(
+        self, signed: SignedVerdict, *, void: bool, purpose: str = ""
+    ) -> SignedVerdict | None:
+        """Sign the same nonce at the fees of now; `void`: for nothing but its use. None if it was before.
+
+        `purpose`: another than it had.
+        """
         unsigned = self._ledger.prepare(voice.load(signed.call))
         if void:
             unsigned = using_up(unsigned, self.address)
         again = self._signer.sign(unsigned, signed.nonce)
         if again.hash in {name for name, _ in signed.ever}:
             return None
-        return self._store(signed.purpose, signed.orders, signed.call, again, void=void)
+        orders = signed.orders[:1] if purpose else signed.orders
+        return self._store(purpose or signed.purpose, orders, signed.call, again, void=void)
 
     def _demand_free(self, purpose: str, order: ids.OrderId) -> None:
         taken = self._book.memory.purposes

@@ -10,7 +10,7 @@ from typing import Any
 
 from ledger_service.domain import errors, ids
 from validators.journal import file
-from validators.journal.memory import Memory
+from validators.journal.memory import Memory, SignedVerdict, load_signed
 
 
 class Book:
@@ -18,7 +18,6 @@ class Book:
 
     def __init__(self, folder: Path, fsync: Callable[[int], None] = os.fsync) -> None:
         """Open. Raise InUse, BrokenLog. `fsync` makes a descriptor durable."""
-        self._folder = folder
         self._journal = file.Journal(folder, fsync)
         self.memory = Memory(file.read(folder))
         self._syncing = asyncio.Lock()
@@ -36,19 +35,18 @@ class Book:
         """
         self._note(entries, durable=False)
 
-    def signed(self, signer: ids.Address, nonces: Collection[int]) -> list[bytes]:
-        """Return the bytes of a key that were mined with each of these nonces, by nonce; the file is read.
+    def signed(self, signer: ids.Address, nonces: Collection[int]) -> list[SignedVerdict]:
+        """Return the transactions of a key that were mined with each of these nonces, by nonce; the file is read.
 
         The last that it signed, where it is not known which they were.
         """
-        found: dict[int, dict[str, bytes]] = {}
+        found: dict[int, dict[str, SignedVerdict]] = {}
         mined: set[str] = set()
-        for line in file.read(self._folder):
+        for line in self._journal.read():
             for entry in line.get("entries", [line]):
                 ours = entry.get("kind") == "signed" and entry["signer"] == signer.hex()
                 if ours and entry["nonce"] in nonces:
-                    raws = found.setdefault(entry["nonce"], {})
-                    raws[entry["hash"]] = bytes.fromhex(entry["raw"])
+                    found.setdefault(entry["nonce"], {})[entry["hash"]] = load_signed(entry)
                 elif entry.get("kind") == "mined" and "mined" in entry:
                     mined.add(entry["mined"])
         return [_one_of(found[nonce], mined) for nonce in sorted(found)]
@@ -85,10 +83,10 @@ class Book:
         self._journal.close()
 
 
-def _one_of(raws: dict[str, bytes], mined: set[str]) -> bytes:
+def _one_of(signed: dict[str, SignedVerdict], mined: set[str]) -> SignedVerdict:
     """Return the one that was mined, else the last."""
-    name = next((name for name in raws if name in mined), list(raws)[-1])
-    return raws[name]
+    name = next((name for name in signed if name in mined), list(signed)[-1])
+    return signed[name]
 
 
 class ReadBook(Book):

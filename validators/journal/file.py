@@ -29,6 +29,7 @@ class Journal:
     def __init__(self, folder: Path, fsync: Callable[[int], None] = os.fsync) -> None:
         """Open for writing. Raise InUse if another process does. `fsync` makes a descriptor durable."""
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         path = folder / FILE_NAME
         self._file = path.open(
             "ab", buffering=0
@@ -47,6 +48,10 @@ class Journal:
         self._mend()
         os.fsync(self._file.fileno())  # a process before us may have been killed before it did
         _sync_folder(folder)
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield all entries again. Raise BrokenLog."""
+        return read(self._folder)
 
     def write(self, entry: dict[str, Any], *, durable: bool = True) -> None:
         """Append an entry; durable when it returns, or later. A crash leaves the whole of it or nothing.

@@ -4,9 +4,9 @@ Kinds of entries, each with `kind`: `seen` (a statement that was checked), `open
 of and not judged yet; `told`: when, if only the service told of it), `forgotten` (one that was told
 of and never proposed), `asked` (waits for a person), `reminded`, `declined` (a person's decision
 that could not be signed), `late` (one that cannot be approved in time, or could not), `verdict` (an
-approval without a `signed` is decided: it waits for its batch), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
+approval without a `signed` is decided: it waits for its batch; `told`: only the service had told of it), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
 `void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
-again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `named` (its statement is here too), `reopened` (decided and not signed at a start: judged anew), `stuck`
+again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `named` (its statement is here too), `reopened` (decided and not signed at a start: judged anew; `told` as of `open`), `stuck`
 (no node takes it), `mined` (`mined`: which of a nonce's transactions), `handed` (the result document is with the service since `at`), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
@@ -31,7 +31,7 @@ Approved = tuple[ids.EvidenceId, datetime]
 
 @dataclass(frozen=True, slots=True)
 class SignedVerdict:
-    """A transaction of ours. `purpose`: approve, refuse, unapprove, complete. `call`: its JSON form.
+    """A transaction of ours. `purpose`: approve, refuse, unapprove, complete, use up. `call`: its JSON form.
 
     `orders`: all of a batch, the first of them stands for it. `void`: it uses its nonce and says nothing.
     `before`: what was signed with the same nonce before, each with its `void`; it may be mined yet.
@@ -224,7 +224,7 @@ class Memory:
             self._add_episode(order, self.verdicts[order])
 
     def _note_signed(self, entry: dict[str, Any]) -> None:
-        signed = _signed(entry)
+        signed = load_signed(entry)
         key = signed.purpose, signed.order
         earlier = self.unmined.get(key)
         self.stuck.pop(key, None)
@@ -252,7 +252,8 @@ class Memory:
         for order in orders:
             self.purposes.discard(("approve", order))
             if order in self.verdicts and order not in self._gone:
-                self.decided[order] = self.verdicts[order]
+                self.decided[order] = {**self.verdicts[order]}
+                self.decided[order].pop("told", None)  # it may have been proposed since
                 if entry["alone"]:
                     self.alone.add(order)
 
@@ -262,7 +263,7 @@ class Memory:
         self._gone.discard(order)
         before = self.verdicts.pop(order)
         self.results.pop(order, None)
-        self.open[order] = {"order": order.hex(), "content": before["content"]}
+        self.open[order] = {**entry, "content": before["content"]}
 
     def _note_copied(self, entry: dict[str, Any]) -> None:
         self.copies.pop(_order(entry), None)
@@ -374,7 +375,8 @@ class Memory:
         self.block = entry["number"]
 
 
-def _signed(entry: dict[str, Any]) -> SignedVerdict:
+def load_signed(entry: dict[str, Any]) -> SignedVerdict:
+    """Return the transaction of a `signed` entry."""
     orders = entry.get("orders", [entry["order"]])
     return SignedVerdict(
         purpose=entry["purpose"],

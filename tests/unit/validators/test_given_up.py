@@ -122,6 +122,46 @@ async def test_a_chain_that_went_back_behind_what_was_final_is_told_the_same_aga
     assert us.memory.unmined == {}
 
 
+async def test_a_chain_that_went_back_is_told_the_same_at_the_fees_of_now(
+    world: World, us: Running
+) -> None:
+    item, last = many(world, 2)
+    await us.agent.consider(item)
+    await world.ledger.mine()
+    await us.house.tend()
+    world.ledger.fork(1, forget=True)
+    world.ledger.least_price = world.ledger.price = 5
+    await us.agent.consider(last)
+    await tended_and_mined(world, us)
+
+    assert await all_approved(world, [item, last])
+    assert [tx.nonce for tx in transactions(us)].count(0) == 2  # the other one at other fees
+    assert (us.memory.unmined, us.memory.failures) == ({}, [])
+
+
+async def test_a_nonce_that_came_free_is_used_up_where_its_order_is_said_with_another(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    await us.agent.consider(item)
+    world.ledger.drop()
+    us.pen.sign_again(us.memory.unmined["approve", item.order])  # its nonce was taken, for a while
+    world.ledger.least_price = world.ledger.price = 5
+    await tended_and_mined(world, us)
+
+    assert await all_approved(world, [item])
+    assert [tx.call is None for tx in transactions(us) if tx.nonce == 0] == [False, True]
+    assert (us.memory.unmined, us.memory.failures) == ({}, [])
+
+
+async def tended_and_mined(world: World, us: Running) -> None:
+    for _ in range(8):
+        world.clock.advance(seconds=31)
+        await us.house.tend()
+        await world.ledger.mine()
+    await us.house.tend()
+
+
 async def test_a_chain_that_went_back_is_told_what_was_mined_and_not_what_gave_its_nonce_up(
     world: World, us: Running
 ) -> None:
