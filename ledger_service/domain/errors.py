@@ -367,7 +367,7 @@ class DestinationRefused(RelayError):
 class DestinationDown(RelayError):
     """The destination did not answer, or asks to come back later."""
 
-    code = "RL02"  # its field `retry_after`: in how many seconds, where it said so
+    code = "RL02"
 
 
 class ConfigError(LedgerError):

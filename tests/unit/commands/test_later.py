@@ -10,8 +10,6 @@ LATER = [
     "audit window out.json --from 1 -n -5",
     "audit lookup data",
     "reconcile erp --json",
-    "backup --json -o copy.tar",
-    "restore copy.tar",
     "export --help-me",
     "edge run --config edge.toml",
     "detector promote 5f0c --json",

@@ -194,7 +194,6 @@ async def test_what_was_decided_and_not_signed_is_judged_anew_after_a_kill(world
         await world.propose(item)
     async with world.agent() as us:
         await us.house.start()
-        assert us.memory.decided == {}
         for _ in range(3):
             world.clock.advance(seconds=2)
             await us.house.tend()
