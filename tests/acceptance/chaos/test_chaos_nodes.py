@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from ledger_service.domain import errors
 from tests.acceptance.chaos.load import Load
 from tests.acceptance.chaos.stack import Shape, Stack, running
 from tests.acceptance.chaos.verdict import judge
+from tests.acceptance.demos import node_or_skip
 from tests.peers.rpc import rpc
-from validators.network.binaries import find_qbft
 from validators.network.files import Kind, Network
-from validators.network.geth_build import cached_geth
 
 KILLED, FROZEN = "node-2", "node-4"
 QUIET_SECONDS = 5.0
@@ -34,13 +31,7 @@ TEXT = (
 async def kind(request: pytest.FixtureRequest) -> Kind:
     """A kind of network whose program is here."""
     wanted: Kind = request.param
-    if wanted == "clique" and not cached_geth().exists() and shutil.which("go") is None:
-        pytest.skip("geth 1.13.15 is not built and Go is not there to build it")
-    if wanted == "qbft":
-        try:
-            await find_qbft(None)
-        except errors.NodeBinaryMissing as exc:
-            pytest.skip(f"no QBFT node here: {exc}")
+    await node_or_skip(wanted)
     return wanted
 
 
