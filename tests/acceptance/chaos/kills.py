@@ -7,9 +7,10 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from ledger_service.demo.claims import Claim
 from tests.acceptance.chaos.load import Load
 from tests.acceptance.chaos.stack import Shape, Stack, running
 from tests.acceptance.chaos.verdict import Verdict, judge
@@ -43,17 +44,22 @@ class Killer:
         moments = sorted(self._rng.uniform(0, seconds) for _ in strikes)
         for moment, strike in zip(moments, strikes, strict=True):
             await asyncio.sleep(max(0.0, started + moment - time.monotonic()))
-            while not (able := self._able()):  # noqa: ASYNC110  a rest ends by itself, with no event
+            while not await self._struck(strike):  # noqa: ASYNC110  a rest ends with no event
                 await asyncio.sleep(0.1)
-            await strike(self._rng.choice(able))
         await asyncio.gather(*self._mending)
 
-    async def _freeze(self, name: str) -> None:
+    async def _struck(self, strike: Callable[[str], Awaitable[bool]]) -> bool:
+        able = self._able()
+        return bool(able) and await strike(self._rng.choice(able))
+
+    async def _freeze(self, name: str) -> bool:
+        if not self._stack.signal(name, signal.SIGSTOP):
+            return False
         self.frozen[name] += 1
-        self._stack.signal(name, signal.SIGSTOP)
         rest = time.monotonic() + FREEZE_SECONDS + REST_SECONDS
         self._rests |= dict.fromkeys(self._alike(name), rest)
         self._mending.append(asyncio.create_task(self._thaw(name)))
+        return True
 
     async def _thaw(self, name: str) -> None:
         await asyncio.sleep(FREEZE_SECONDS)
@@ -63,16 +69,17 @@ class Killer:
         """Return what rests with it: of nodes one at a time is away, or the chain would halt."""
         return self._stack.nodes if name in self._stack.nodes else [name]
 
-    async def _kill(self, name: str) -> None:
-        now = time.monotonic()
-        self.killed[name] += 1
-        self._rests[name] = now + REST_SECONDS
-        if name in (nodes := self._stack.nodes):
-            await self._stack.kill_node(name)
+    async def _kill(self, name: str) -> bool:
+        now, nodes = time.monotonic(), self._stack.nodes
+        if name in nodes:
+            struck = await self._stack.kill_node(name)
             self._rests |= dict.fromkeys(nodes, now + NODE_REST_SECONDS)
             self._mending.append(asyncio.create_task(self._stack.start_nodes()))
         else:
-            self._stack.signal(name, signal.SIGKILL)
+            struck = self._stack.signal(name, signal.SIGKILL)
+            self._rests[name] = now + REST_SECONDS
+        self.killed[name] += struck
+        return struck
 
     def _able(self) -> list[str]:
         now = time.monotonic()
@@ -84,6 +91,13 @@ def shape(kind: Kind, database: str, workers: int, orders: int) -> Shape:
     """Return many workers of each part, whose leases are shorter than a freeze."""
     environment = {"MOL_RELAY__LEASE_SECONDS": str(LEASE_SECONDS)}
     return Shape(kind, database, workers, orders, environment)
+
+
+def mixed(stack: Stack, rng: random.Random) -> list[Claim]:
+    """Return what is to be claimed, the false claim somewhere in it."""
+    claims = list(stack.claims)
+    claims.insert(rng.randint(0, len(claims)), stack.lie)
+    return claims
 
 
 async def run(
@@ -101,12 +115,12 @@ async def run(
         report(f"{len(stack.supervisor.names())} processes and {len(stack.nodes)} node(s) run")
         killer = Killer(stack, rng)
         await asyncio.gather(
-            killer.run(kills, freezes, seconds), load.spread(stack.claims, seconds)
+            killer.run(kills, freezes, seconds), load.spread(mixed(stack, rng), seconds)
         )
         report(f"killed {dict(killer.killed)}, frozen {dict(killer.frozen)}")
         await load.follow(seconds=FOLLOW_SECONDS)
         stack.supervisor.check()
-        verdict = await judge(stack, [piece.evidence for piece in load.pieces])
+        verdict = await judge(stack, load.pieces)
         verdict.figures |= {"kills": killer.killed.total(), "freezes": killer.frozen.total()}
         verdict.figures["accepted"] = len(load.pieces)
         return verdict

@@ -52,11 +52,12 @@ class Shape:
 
 @dataclass
 class Stack:
-    """A running plant. `urls`: one address per copy of the API."""
+    """A running plant. `lie`: a false claim, of one more machine. `urls`: one address per copy of the API."""
 
     built: Built
     supervisor: Supervisor
     claims: Sequence[Claim]
+    lie: Claim
     urls: Sequence[str]
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -81,18 +82,21 @@ class Stack:
         """Return the process id of a node or of a supervised process."""
         return self.node_pid(name) if name in self.nodes else self.supervisor.pid(name)
 
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process, if it is there."""
+    def signal(self, name: str, number: signal.Signals) -> bool:
+        """Send a signal to a process; say whether it was there."""
         pid = self.pid(name)
         if pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+                return True
+        return False
 
-    async def kill_node(self, name: str) -> None:
-        """kill -9 of a node; return when it is gone."""
-        self.signal(name, signal.SIGKILL)
+    async def kill_node(self, name: str) -> bool:
+        """kill -9 of a node; return when it is gone, saying whether it was there."""
+        struck = self.signal(name, signal.SIGKILL)
         while self.node_pid(name) is not None:  # noqa: ASYNC110  not our child: nothing tells of its end
             await asyncio.sleep(0.02)
+        return struck
 
     async def start_nodes(self) -> None:
         """Do what an operator does: `mol network start`."""
@@ -122,13 +126,13 @@ async def running(folder: Path, shape: Shape) -> AsyncIterator[Stack]:
     site = Site(folder)
     hook, ports = free_port(), [free_port() for _ in range(shape.workers)]
     gathered = claiming.simulated(site, shape.orders + 1, datetime.now(UTC))
-    claims = gathered.claims[:-1]  # the last one is a false claim
+    *claims, lie = gathered.claims  # the last one is a false claim
     with _environment(_settings(site, shape, hook, ports[0])):
         try:
-            built = await _found(site, shape, claims)
+            built = await _found(site, shape, gathered.claims)
             _point_agents(site, ports)
             async with Supervisor() as supervisor:
-                stack = Stack(built, supervisor, claims, [_url(port) for port in ports])
+                stack = Stack(built, supervisor, claims, lie, [_url(port) for port in ports])
                 await _start(stack, hook)
                 yield stack
         finally:

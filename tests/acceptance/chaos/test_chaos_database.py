@@ -34,7 +34,7 @@ async def test_a_database_that_is_killed_twice_loses_nothing_and_all_goes_on_whe
                 await asyncio.to_thread(cluster.start)
             await posting
             await load.follow(seconds=FOLLOW_SECONDS)
-            verdict = await judge(stack, [piece.evidence for piece in load.pieces])
+            verdict = await judge(stack, load.pieces)
             restarts = sum(stack.supervisor.restarts.values())
 
     assert verdict.clean, verdict

@@ -138,7 +138,7 @@ async def test_a_full_disk_is_said_leaves_nothing_half_and_is_forgotten_when_the
             await fill_database(stack, load, disks.database, stack.claims[2])
 
             await load.follow(seconds=FOLLOW_SECONDS)
-            verdict = await judge(stack, [piece.evidence for piece in load.pieces])
+            verdict = await judge(stack, load.pieces)
             restarts = sum(stack.supervisor.restarts.values())
         left = [it for disk in disks.places for it in half_written(disk.place)]
 

@@ -37,10 +37,10 @@ async def killed_in(folder: Path, database: str) -> Verdict:
 
 
 def check(verdict: Verdict) -> None:
-    """Two states of each order were delivered: to two destinations both, to two the first."""
+    """Each honest claim was told of six times, the false one twice: to two destinations that it is refused."""
     assert verdict.clean, verdict
-    assert verdict.figures["orders"] == verdict.figures["accepted"] == ORDERS
-    assert verdict.figures["deliveries"] == 6 * ORDERS
+    assert verdict.figures["orders"] == verdict.figures["accepted"] == ORDERS + 1
+    assert verdict.figures["deliveries"] == 6 * ORDERS + 2
     assert (verdict.figures["kills"], verdict.figures["freezes"]) == (KILLS, FREEZES)
 
 

@@ -84,7 +84,7 @@ async def test_a_chain_that_halts_loses_nothing_is_explained_and_goes_on_when_it
         await stack.start_nodes()
         await load.post(late)
         await load.follow(seconds=FOLLOW_SECONDS)
-        verdict = await judge(stack, [piece.evidence for piece in load.pieces])
+        verdict = await judge(stack, load.pieces)
 
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == len(load.pieces) == 4

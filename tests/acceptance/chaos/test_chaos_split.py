@@ -130,7 +130,7 @@ async def test_an_order_in_an_abandoned_block_is_proposed_again_and_approved_by_
             assert split.block(LONELY, common + 1) != abandoned
 
             await load.follow(seconds=FOLLOW_SECONDS)
-            verdict = await judge(stack, [piece.evidence for piece in load.pieces])
+            verdict = await judge(stack, load.pieces)
 
     assert verdict.clean, verdict
     assert verdict.figures["orders"] == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
@@ -16,6 +17,7 @@ from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.settings import ChainSettings, Deployment
 from ledger_service.domain.facts import Approved, Fact, Moved, Proposed
 from ledger_service.services.deliveries import ROUTES
+from tests.acceptance.chaos.load import Piece
 from tests.acceptance.chaos.stack import Stack
 from tests.acceptance.demos import UBL
 from tests.peers.hook import Received
@@ -26,23 +28,25 @@ Told = Mapping[str, Mapping[str, Sequence[str]]]
 
 @dataclass
 class Verdict:
-    """What was wrong, one line each; `figures` for the record."""
+    """What was wrong, one line each; `believed`: false claims. `figures` for the record."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
+    believed: list[str] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.doubled or self.disordered)
+        return not (self.lost or self.doubled or self.disordered or self.believed)
 
 
-async def judge(stack: Stack, accepted: Iterable[str]) -> Verdict:
+async def judge(stack: Stack, accepted: Sequence[Piece]) -> Verdict:
     """Compare what was accepted with the chain, and the chain with every destination."""
     facts = await chain_facts(stack)
     verdict = Verdict()
-    _judge_orders(verdict, facts, list(accepted))
+    _judge_orders(verdict, facts, [piece.evidence for piece in accepted])
+    _judge_lies(verdict, facts, {piece.evidence for piece in accepted if piece.lie})
     expected = moves(facts)
     for destination, told in destinations(stack).items():
         _judge_destination(verdict, destination, expected, told)
@@ -103,6 +107,20 @@ def _judge_orders(verdict: Verdict, facts: Sequence[Fact], accepted: Sequence[st
     verdict.doubled += [f"{n} approvals {name}" for name, n in approvals.items() if n > 1]
     strange = proposed.keys() - set(accepted)
     verdict.doubled += [f"an order of evidence that nobody posted: {name}" for name in strange]
+
+
+def _judge_lies(verdict: Verdict, facts: Sequence[Fact], lies: AbstractSet[str]) -> None:
+    events = [fact.event for fact in facts]
+    false = {
+        event.order
+        for event in events
+        if isinstance(event, Proposed) and event.content.evidence.hex() in lies
+    }
+    verdict.believed += [
+        f"{event.order.hex()} was approved by {event.organisation}, and its claim is false"
+        for event in events
+        if isinstance(event, Approved) and event.order in false
+    ]
 
 
 def _judge_destination(
