@@ -97,32 +97,29 @@ class SqlChain:
         await self._connection.execute(delete(block).where(block.c.number > to.number))
         return touched
 
-    async def add_fact(self, item: Fact) -> bool:
-        """Insert; False if it was there."""
-        kind, values = codec.dump(item.event)
-        insert = sql.insert(self._connection, fact).values(
-            id=item.place.id,
-            order=item.event.order,
-            block=item.place.block,
-            block_hash=item.place.block_hash,
-            transaction=item.place.transaction,
-            kind=kind,
-            fields=values,
+    async def add_fact(self, *items: Fact) -> frozenset[str]:
+        """Insert those that are not there."""
+        if not items:
+            return frozenset()
+        insert = sql.insert(self._connection, fact).returning(fact.c.id)
+        done = await self._connection.execute(
+            insert.on_conflict_do_nothing(index_elements=["id"]), [_fact_row(it) for it in items]
         )
-        done = await self._connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]))
-        return done.rowcount == 1
+        return frozenset(row.id for row in done)
 
-    async def facts(self, order: ids.OrderId) -> Sequence[Fact]:
-        """Return an order's facts in chain order."""
-        query = select(fact).where(fact.c.order == order).order_by(fact.c.id)
+    async def facts(self, *orders: ids.OrderId) -> Sequence[Fact]:
+        """Return the facts of orders, in chain order."""
+        query = select(fact).where(fact.c.order.in_(orders)).order_by(fact.c.id)
         return [_fact(row) for row in await self._connection.execute(query)]
 
-    async def add_proof(self, item: CapturedProof) -> None:
-        """Keep a proof; the same place again changes nothing."""
-        insert = sql.insert(self._connection, proof).values(**sql.values_of(item))
-        await self._connection.execute(
-            insert.on_conflict_do_nothing(index_elements=["order", "block"])
-        )
+    async def add_proof(self, *items: CapturedProof) -> None:
+        """Keep proofs; the same place again changes nothing."""
+        if items:
+            insert = sql.insert(self._connection, proof)
+            await self._connection.execute(
+                insert.on_conflict_do_nothing(index_elements=["order", "block"]),
+                [sql.values_of(item) for item in items],
+            )
 
     async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
         """Return an order's proofs in chain order."""
@@ -152,6 +149,19 @@ class SqlChain:
 
 def _block(row: Row[Any]) -> Block:
     return Block(row.number, ids.BlockHash(row.hash), ids.BlockHash(row.parent), row.time)
+
+
+def _fact_row(item: Fact) -> dict[str, Any]:
+    kind, values = codec.dump(item.event)
+    return {
+        "id": item.place.id,
+        "order": item.event.order,
+        "block": item.place.block,
+        "block_hash": item.place.block_hash,
+        "transaction": item.place.transaction,
+        "kind": kind,
+        "fields": values,
+    }
 
 
 def _fact(row: Row[Any]) -> Fact:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Update, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -13,7 +13,7 @@ from ledger_service.db.tables import feed, maintenance_order, result
 from ledger_service.domain import errors, ids, lifecycle
 from ledger_service.domain.lifecycle import Status
 from ledger_service.domain.order import Content
-from ledger_service.domain.records import Announcement, Order, Result
+from ledger_service.domain.records import Announcement, Move, Order, Result
 from ledger_service.domain.result import result_digest
 
 
@@ -64,7 +64,15 @@ class SqlOrders:
 
     async def get(self, wanted: ids.OrderId) -> Order:
         """Return it. Raise NotFound."""
-        return await self._one(wanted)
+        query = select(maintenance_order).where(maintenance_order.c.id == wanted)
+        row = (await self._connection.execute(query)).first()
+        if row is None:
+            raise errors.NotFound("No such order.", found=wanted.hex())
+        return _read(row)
+
+    async def some(self, *orders: ids.OrderId) -> Mapping[ids.OrderId, Order]:
+        """Return those that are there."""
+        return {item.id: item for item in await self._all(maintenance_order.c.id.in_(orders))}
 
     async def of_evidence(self, *evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts, first one first."""
@@ -102,15 +110,27 @@ class SqlOrders:
             query = query.where(maintenance_order.c.asset == asset)
         return [_read(row) for row in await self._connection.execute(query)]
 
-    async def move(self, wanted: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
-        """Set the status by the lifecycle's table."""
+    async def move(self, *moves: Move) -> None:
+        """Set statuses by the lifecycle's table."""
+        if not moves:
+            return
         # Locked, so that what the table is asked about is still so when the status is set.
-        lifecycle.check_move((await self._one(wanted, lock=True)).status, status)
-        await self._set(wanted, status, block, reason)
+        table, names = maintenance_order.c, {to.order for to in moves}
+        query = select(table.id, table.status).where(table.id.in_(sorted(names)))
+        query = query.order_by(table.number).with_for_update()
+        present = {row.id: Status(row.status) for row in await self._connection.execute(query)}
+        for to in moves:
+            if to.order not in present:
+                raise errors.NotFound("No such order.", found=to.order.hex())
+            lifecycle.check_move(present[to.order], to.status)
+            present[to.order] = to.status
+        await self._connection.execute(
+            _SET, [_set(to.order, to.status, to.block, to.reason) for to in moves]
+        )
 
     async def reset(self, wanted: ids.OrderId, status: Status, block: int | None) -> None:
         """Set the status anew after a rewind."""
-        await self._set(wanted, status, block, "")
+        await self._connection.execute(_SET, [_set(wanted, status, block, "")])
 
     async def add_result(self, item: Result) -> None:
         """Keep a result document beside the others; the same again changes nothing."""
@@ -118,11 +138,11 @@ class SqlOrders:
         insert = sql.insert(self._connection, result).values(values)
         await self._connection.execute(insert.on_conflict_do_nothing())
 
-    async def results(self, order: ids.OrderId) -> Sequence[Result]:
+    async def results(self, *orders: ids.OrderId) -> Sequence[Result]:
         """Return the result documents handed in, by organisation and digest."""
         table = result.c
-        query = select(result).where(table.order == order)
-        query = query.order_by(table.organisation, table.digest)
+        query = select(result).where(table.order.in_(orders))
+        query = query.order_by(table.order, table.organisation, table.digest)
         return [
             Result(ids.OrderId(row.order), row.organisation, row.document)
             for row in await self._connection.execute(query)
@@ -164,25 +184,20 @@ class SqlOrders:
         query = select(feed).where(feed.c.sequence > after).order_by(feed.c.sequence).limit(limit)
         return [_announcement(row) for row in await self._connection.execute(query)]
 
-    async def _one(self, wanted: ids.OrderId, *, lock: bool = False) -> Order:
-        query = select(maintenance_order).where(maintenance_order.c.id == wanted)
-        if lock:
-            query = query.with_for_update()
-        row = (await self._connection.execute(query)).first()
-        if row is None:
-            raise errors.NotFound("No such order.", found=wanted.hex())
-        return _read(row)
-
-    async def _set(self, wanted: ids.OrderId, status: Status, block: int | None, why: str) -> None:
-        await self._connection.execute(
-            update(maintenance_order)
-            .where(maintenance_order.c.id == wanted)
-            .values(status=int(status), block=block, reason=why)
-        )
-
     async def _all(self, condition: Any) -> Sequence[Order]:
         query = select(maintenance_order).where(condition).order_by(maintenance_order.c.number)
         return [_read(row) for row in await self._connection.execute(query)]
+
+
+_SET: Update = (
+    update(maintenance_order)
+    .where(maintenance_order.c.id == bindparam("of"))
+    .values(status=bindparam("becomes"), block=bindparam("by"), reason=bindparam("why"))
+)
+
+
+def _set(order: ids.OrderId, status: Status, block: int | None, why: str) -> dict[str, Any]:
+    return {"of": order, "becomes": int(status), "by": block, "why": why}
 
 
 def _announcement(row: Row[Any]) -> Announcement:

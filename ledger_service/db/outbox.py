@@ -29,21 +29,16 @@ class SqlOutbox:
         self._connection = connection
         self._rung = False
 
-    async def add(self, item: Delivery) -> bool:
-        """Insert; False if its dedup key was there."""
-        values = {
-            **sql.values_of(item),
-            "due": item.due or item.created_at,
-            "owner": NOBODY,
-            "lease_until": item.created_at,
-            "block": int(item.dedup.split("/", 1)[0]),
-        }
-        insert = sql.insert(self._connection, outbox).values(**values)
+    async def add(self, *items: Delivery) -> frozenset[str]:
+        """Insert those whose dedup key is not there."""
+        if not items:
+            return frozenset()
+        insert = sql.insert(self._connection, outbox).returning(outbox.c.dedup)
         done = await self._connection.execute(
-            insert.on_conflict_do_nothing(index_elements=["dedup"])
+            insert.on_conflict_do_nothing(index_elements=["dedup"]), [_fresh(it) for it in items]
         )
         await self._ring()
-        return done.rowcount == 1
+        return frozenset(row.dedup for row in done)
 
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
@@ -227,6 +222,16 @@ _SETTLE: Update = (
         lease_until=outbox.c.created_at,
     )
 )
+
+
+def _fresh(item: Delivery) -> dict[str, Any]:
+    return {
+        **sql.values_of(item),
+        "due": item.due or item.created_at,
+        "owner": NOBODY,
+        "lease_until": item.created_at,
+        "block": int(item.dedup.split("/", 1)[0]),
+    }
 
 
 def _outcome(item: Outcome) -> dict[str, Any]:

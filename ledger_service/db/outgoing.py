@@ -85,11 +85,11 @@ class SqlOutgoing:
         )
         return [_read(row) for row in await self._connection.execute(query)]
 
-    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
-        """Say what became of it."""
-        await self._connection.execute(
-            update(outgoing).where(outgoing.c.key == key).values(state=state.value, reason=reason)
-        )
+    async def settle(self, keys: Sequence[str], state: TxState, reason: str = "") -> None:
+        """Say what became of them."""
+        if keys:
+            settled = update(outgoing).where(outgoing.c.key.in_(keys))
+            await self._connection.execute(settled.values(state=state.value, reason=reason))
 
     async def end(self, item: Outgoing, state: TxState, reason: str = "") -> bool:
         """Say what became of this very nonce: the purpose alone may be another one's by now."""

@@ -45,6 +45,16 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """The next status of an order, and the block that says so; `reason`: why, in words."""
+
+    order: ids.OrderId
+    status: Status
+    block: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """An organisation's result document for an order, as it handed it in."""
 

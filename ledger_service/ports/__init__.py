@@ -26,14 +26,7 @@ from ledger_service.domain.facts import (
 )
 from ledger_service.domain.lifecycle import Stage, Status
 from ledger_service.domain.order import OrdersDomain
-from ledger_service.domain.records import (
-    Announcement,
-    Delivery,
-    Evidence,
-    Hop,
-    Order,
-    Result,
-)
+from ledger_service.domain.records import Announcement, Delivery, Evidence, Hop, Move, Order, Result
 from ledger_service.ports.disputes import DisputeRows
 from ledger_service.ports.outbox import CircuitRows, OutboxRows
 from ledger_service.ports.outgoing import OutgoingRows
@@ -159,6 +152,9 @@ class OrderRows(Protocol):
     async def get(self, order: ids.OrderId) -> Order:
         """Return it. Raise NotFound."""
 
+    async def some(self, *orders: ids.OrderId) -> Mapping[ids.OrderId, Order]:
+        """Return those of them that are there."""
+
     async def of_evidence(self, *evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts, first one first."""
 
@@ -176,8 +172,11 @@ class OrderRows(Protocol):
     ) -> Sequence[Order]:
         """Return the newest first."""
 
-    async def move(self, order: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
-        """Set the status by the lifecycle's table. Raise IllegalMove."""
+    async def move(self, *moves: Move) -> None:
+        """Set statuses by the lifecycle's table, one move after the other.
+
+        Raise IllegalMove; NotFound for an order that is not there.
+        """
 
     async def reset(self, order: ids.OrderId, status: Status, block: int | None) -> None:
         """Set the status anew after a rewind of the chain; the table does not apply."""
@@ -188,8 +187,8 @@ class OrderRows(Protocol):
         The chain says which of an organisation's documents counts, and may say so later.
         """
 
-    async def results(self, order: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents handed in, by organisation and digest."""
+    async def results(self, *orders: ids.OrderId) -> Sequence[Result]:
+        """Return the result documents handed in for them, by organisation and digest."""
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, object]) -> int:
         """Append to the feed; return the sequence. One announcement per (kind, order)."""
@@ -231,14 +230,14 @@ class ChainRows(Protocol):
         elsewhere, before anything is dropped.
         """
 
-    async def add_fact(self, fact: Fact) -> bool:
-        """Insert; False if it was there."""
+    async def add_fact(self, *facts: Fact) -> frozenset[str]:
+        """Insert those that are not there; return the ids of these places."""
 
-    async def facts(self, order: ids.OrderId) -> Sequence[Fact]:
-        """Return an order's facts in chain order."""
+    async def facts(self, *orders: ids.OrderId) -> Sequence[Fact]:
+        """Return the facts of orders, in chain order."""
 
-    async def add_proof(self, proof: CapturedProof) -> None:
-        """Keep a proof."""
+    async def add_proof(self, *proofs: CapturedProof) -> None:
+        """Keep proofs."""
 
     async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
         """Return an order's proofs in chain order."""

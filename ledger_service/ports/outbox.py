@@ -12,8 +12,8 @@ from ledger_service.domain.records import Circuit, Delivery, Outcome
 class OutboxRows(Protocol):
     """Deliveries. Rows of one destination and key are claimed in chain order only."""
 
-    async def add(self, delivery: Delivery) -> bool:
-        """Insert; False if its dedup key was there, done and pruned ones too."""
+    async def add(self, *deliveries: Delivery) -> frozenset[str]:
+        """Insert those whose dedup key is not there, done and pruned ones too; return these keys."""
 
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int

@@ -32,8 +32,8 @@ class OutgoingRows(Protocol):
     async def overdue(self, before: datetime) -> Sequence[Outgoing]:
         """Return what was stored before a moment and is not mined, of any signer, by nonce."""
 
-    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
-        """Say what became of a purpose, by what the chain shows of it."""
+    async def settle(self, keys: Sequence[str], state: TxState, reason: str = "") -> None:
+        """Say what became of purposes, by what the chain shows of them; one that is not stored is none."""
 
     async def end(self, outgoing: Outgoing, state: TxState, reason: str = "") -> bool:
         """Say what became of this very nonce; False if somebody said it before: then nothing changes."""

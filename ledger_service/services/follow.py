@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.facts import (
-    Approved,
     Block,
-    CancellationVoted,
     CapturedProof,
     Dispute,
     Fact,
     Moved,
     Proposed,
-    Refused,
     Rival,
-    Skipped,
 )
-from ledger_service.domain.lifecycle import SETTLED, Stage, Status
-from ledger_service.domain.records import Delivery, Hop, Order, TxState
-from ledger_service.domain.result import Reason
-from ledger_service.services import deliveries
+from ledger_service.domain.lifecycle import SETTLED, Status
+from ledger_service.domain.records import Hop, TxState
+from ledger_service.services.apply import Apply
 from ledger_service.services.dispute import refuse_if_open, stop_for
 from ledger_service.services.send import BATCH, purpose
 from ledger_service.services.wakes import Wakes
@@ -67,8 +62,7 @@ class Follow:
         self._store = store
         self._ledger = ledger
         self._start = start
-        self._builder = builder
-        self._routes = routes
+        self._apply = Apply(domain=ledger.orders, builder=builder, routes=routes, clock=clock)
         self._clock = clock
         self._wakes = wakes
 
@@ -106,10 +100,12 @@ class Follow:
 
         In the caller's transaction, which holds the cursor.
         """
-        for fact in await rows.chain.facts(order):
-            block = await rows.chain.block(fact.place.block)
+        facts, blocks = await rows.chain.facts(order), dict[int, Block]()
+        for number in dict.fromkeys(fact.place.block for fact in facts):
+            block = await rows.chain.block(number)
             assert block is not None, "a fact is written with its block"
-            await self._apply(rows, fact, block)
+            blocks[number] = block
+        await self._apply.facts(rows, facts, blocks)
 
     async def lag(self) -> int:
         """Return how many final blocks are not taken in yet."""
@@ -134,89 +130,15 @@ class Follow:
         return Taken(block, facts, [proof for proof in proofs if proof is not None])
 
     async def _take(self, taken: Taken, cursor: Block | None) -> None:
-        delivered = 0
         async with self._store.transaction() as rows:
             # First: of two that follow, the slower one waits here and then writes nothing.
             await rows.chain.advance(taken.block, cursor)
-            for fact in taken.facts:
-                if await rows.chain.add_fact(fact):
-                    delivered += await self._apply(rows, fact, taken.block)
-            for proof in taken.proofs:
-                await rows.chain.add_proof(proof)
+            fresh = await rows.chain.add_fact(*taken.facts)
+            facts = [fact for fact in taken.facts if fact.place.id in fresh]
+            delivered = await self._apply.facts(rows, facts, {taken.block.number: taken.block})
+            await rows.chain.add_proof(*taken.proofs)
         if delivered:
             self._wakes.outbox.ring()
-
-    async def _apply(self, rows: ports.Transaction, fact: Fact, block: Block) -> int:
-        """Let one fact have its effects; return how many deliveries it made."""
-        try:
-            order = await rows.orders.get(fact.event.order)
-        except errors.NotFound:
-            await self._pass_over(rows, fact)
-            return 0
-        event = fact.event
-        await _note(rows, order, fact, self._clock)
-        if isinstance(event, Proposed):
-            await rows.outgoing.settle(purpose([order.id]), TxState.MINED)
-            if order.status is Status.NONE:
-                await rows.orders.move(order.id, Status.PROPOSED, block.number)
-        elif isinstance(event, Moved):
-            reason = await _reason(rows, order, event)
-            await rows.orders.move(order.id, event.status, block.number, reason)
-            return await self._deliver(rows, order, fact, block)
-        return 0
-
-    async def _pass_over(self, rows: ports.Transaction, fact: Fact) -> None:
-        """Leave an order of another builder; one of ours that has no row is looked for.
-
-        An emergency that nobody here delivers is said aloud.
-        """
-        event, order = fact.event, fact.event.order.hex()
-        if isinstance(event, Proposed) and event.content.builder == self._builder:
-            await self._seek(rows, event)
-        elif isinstance(event, Moved) and event.status is Status.EMERGENCY:
-            log.warning(
-                "an emergency of another builder: it is not delivered from here", order=order
-            )
-        else:
-            log.info("an order of another builder", order=order)
-
-    async def _seek(self, rows: ports.Transaction, event: Proposed) -> None:
-        """Let an order of ours that was lost here be adopted, by giving its evidence to the anchor.
-
-        If the evidence is lost as well, who posts it again brings both back.
-        """
-        wanted, name = event.content.evidence, event.order.hex()
-        try:
-            evidence = await rows.evidence.get(wanted)
-        except errors.NotFound:
-            text = "an order of ours is on chain and lost here: post its evidence again"
-            log.error(text, order=name, evidence=wanted.hex())  # noqa: TRY400  no trace is needed
-            return
-        log.warning("an order of ours is on chain and lost here: it is adopted", order=name)
-        if evidence.stage is not Stage.SEALED:
-            await rows.evidence.move(wanted, Stage.SEALED, expected=evidence.stage)
-        await rows.evidence.hop(Hop(wanted, "found on chain", self._clock.now(), detail=name))
-
-    async def _deliver(
-        self, rows: ports.Transaction, order: Order, fact: Fact, block: Block
-    ) -> int:
-        assert isinstance(fact.event, Moved)
-        status = fact.event.status
-        wanted = [name for name, statuses in self._routes.items() if status in statuses]
-        if not wanted:
-            return 0
-        present = await rows.orders.get(order.id)
-        payload = deliveries.payload(
-            present,
-            fact,
-            block,
-            facts=await rows.chain.facts(order.id),
-            results=await rows.orders.results(order.id),
-            domain=self._ledger.orders,
-        )
-        for name in wanted:
-            await _enqueue(rows, deliveries.delivery(name, payload, self._clock.now()), fact)
-        return len(wanted)
 
     async def _rewrite(self, cursor: Block, dispute: Dispute | None) -> None:
         """Go back, unless a node still has what was final, or the kind of network takes nothing back."""
@@ -266,8 +188,8 @@ class Follow:
         if (
             status is Status.NONE
         ):  # its proposal is to be sent again, alone or at the head of a batch
-            for size in range(1, BATCH + 1):
-                await rows.outgoing.settle(purpose([order] * size), TxState.STORED)
+            keys = [purpose([order] * size) for size in range(1, BATCH + 1)]
+            await rows.outgoing.settle(keys, TxState.STORED)
 
     async def _common(self, cursor: Block) -> Block:
         number = cursor.number - 1
@@ -279,56 +201,6 @@ class Follow:
                 return ours
             number -= 1
         raise errors.ReorgTooDeep("No common block since the deployment.", found=cursor.number)
-
-
-async def _enqueue(rows: ports.Transaction, item: Delivery, fact: Fact) -> None:
-    """Add a delivery. Where its place was another fact's, before a rewrite, that fact's is kept."""
-    if await rows.outbox.add(item):
-        return
-    held = await rows.outbox.of_order(item.key)
-    if any((it.dedup, it.kind) == (item.dedup, item.kind) for it in held):
-        return
-    mark = f"{fact.place.id}~{fact.place.block_hash.hex()[:8]}"
-    log.warning("a fact stands where another was delivered", place=mark, order=item.key)
-    payload = {**item.payload, "eventId": mark}
-    await rows.outbox.add(replace(item, dedup=f"{mark}:{item.destination}", payload=payload))
-
-
-async def _note(rows: ports.Transaction, order: Order, fact: Fact, clock: ports.Clock) -> None:
-    """Record the fact as a hop of the tracker."""
-    event, detail = fact.event, f"block {fact.place.block}"
-    match event:
-        case Proposed():
-            name = "proposed"
-        case Approved():
-            name = f"approved by {event.organisation}"
-        case Refused():
-            name = f"refused by {event.organisation}"
-            detail += f", {_reason_title(event.reason)}"
-        case CancellationVoted():
-            name = f"cancellation wanted by {event.organisation}"
-        case Moved():
-            name = event.status.title.lower()
-        case Skipped():
-            name = "skipped"
-    await rows.evidence.hop(Hop(order.content.evidence, name, clock.now(), detail=detail))
-
-
-async def _reason(rows: ports.Transaction, order: Order, event: Moved) -> str:
-    """Return why the order was refused, in words; empty for other moves."""
-    if event.status not in {Status.REFUSED, Status.CONTESTED}:
-        return ""
-    for fact in reversed(await rows.chain.facts(order.id)):
-        if isinstance(fact.event, Refused):
-            return _reason_title(fact.event.reason)
-    return ""
-
-
-def _reason_title(number: int) -> str:
-    try:
-        return Reason(number).title
-    except ValueError:
-        return f"reason {number}"
 
 
 def _standing(facts: Sequence[Fact]) -> tuple[Status, int | None]:

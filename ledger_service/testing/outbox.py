@@ -40,12 +40,12 @@ class MemoryOutbox:
     def __init__(self, state: OutboxState) -> None:
         self._state = state
 
-    async def add(self, item: Delivery) -> bool:
-        """Insert; False if its dedup key was there."""
-        if item.dedup in self._state.rows:
-            return False
-        self._state.rows[item.dedup] = replace(item, due=item.due or item.created_at)
-        return True
+    async def add(self, *items: Delivery) -> frozenset[str]:
+        """Insert those whose dedup key is not there."""
+        fresh = {it.dedup: it for it in items if it.dedup not in self._state.rows}
+        for dedup, item in fresh.items():
+            self._state.rows[dedup] = replace(item, due=item.due or item.created_at)
+        return frozenset(fresh)
 
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int

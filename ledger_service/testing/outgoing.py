@@ -70,10 +70,10 @@ class MemoryOutgoing:
         """Return what was stored before a moment and is not mined."""
         return [item for item in self._stored() if item.created_at < before]
 
-    async def settle(self, key: str, state: TxState, reason: str = "") -> None:
-        """Say what became of it."""
-        if key in self._rows:
-            self._rows[key] = replace(self._rows[key], state=state, reason=reason)
+    async def settle(self, keys: Sequence[str], state: TxState, reason: str = "") -> None:
+        """Say what became of them."""
+        for item in [self._rows[key] for key in keys if key in self._rows]:
+            self._rows[item.key] = replace(item, state=state, reason=reason)
 
     async def end(self, item: Outgoing, state: TxState, reason: str = "") -> bool:
         """Say what became of this very nonce."""

@@ -13,14 +13,7 @@ from ledger_service import ports
 from ledger_service.domain import errors, ids, lifecycle
 from ledger_service.domain.facts import Block, CapturedProof, Fact, Proposed
 from ledger_service.domain.lifecycle import SETTLED, Stage, Status
-from ledger_service.domain.records import (
-    Announcement,
-    Evidence,
-    Hop,
-    Order,
-    Result,
-    Token,
-)
+from ledger_service.domain.records import Announcement, Evidence, Hop, Move, Order, Result, Token
 from ledger_service.domain.result import result_digest
 from ledger_service.ports.outbox import CircuitRows, OutboxRows
 from ledger_service.testing.disputes import Disputes, MemoryDisputes
@@ -206,8 +199,8 @@ class MemoryOrders:
         self, orders: Sequence[ids.OrderId]
     ) -> Mapping[ids.OrderId, ids.EvidenceId]:
         """Return the evidence of each order that is there."""
-        there = [self._state.orders[name] for name in orders if name in self._state.orders]
-        return {order.id: order.content.evidence for order in there}
+        there = await self.some(*orders)
+        return {name: order.content.evidence for name, order in there.items()}
 
     async def void(self, wanted: ids.OrderId) -> None:
         """Give its attempt free."""
@@ -218,6 +211,10 @@ class MemoryOrders:
         if wanted not in self._state.orders:
             raise errors.NotFound("No such order.", found=wanted.hex())
         return self._state.orders[wanted]
+
+    async def some(self, *orders: ids.OrderId) -> Mapping[ids.OrderId, Order]:
+        """Return those that are there."""
+        return {name: self._state.orders[name] for name in orders if name in self._state.orders}
 
     async def of_evidence(self, *evidence: ids.EvidenceId) -> Sequence[Order]:
         """Return all attempts."""
@@ -247,11 +244,13 @@ class MemoryOrders:
             if status in {None, order.status} and asset in {None, order.asset}
         ][:limit]
 
-    async def move(self, wanted: ids.OrderId, status: Status, block: int, reason: str = "") -> None:
-        """Set the status by the table."""
-        order = await self.get(wanted)
-        lifecycle.check_move(order.status, status)
-        self._state.orders[wanted] = replace(order, status=status, block=block, reason=reason)
+    async def move(self, *moves: Move) -> None:
+        """Set the statuses by the table."""
+        for to in moves:
+            order = await self.get(to.order)
+            lifecycle.check_move(order.status, to.status)
+            moved = replace(order, status=to.status, block=to.block, reason=to.reason)
+            self._state.orders[to.order] = moved
 
     async def reset(self, wanted: ids.OrderId, status: Status, block: int | None) -> None:
         """Set the status anew."""
@@ -264,9 +263,9 @@ class MemoryOrders:
         key = (item.order, item.organisation, result_digest(item.document))
         self._state.results[key] = item
 
-    async def results(self, order: ids.OrderId) -> Sequence[Result]:
+    async def results(self, *orders: ids.OrderId) -> Sequence[Result]:
         """Return the result documents, by organisation and digest."""
-        own = (key for key in self._state.results if key[0] == order)
+        own = (key for key in self._state.results if key[0] in orders)
         return [self._state.results[key] for key in sorted(own)]
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
@@ -343,21 +342,21 @@ class MemoryChain:
         state.cursor[:] = [to]
         return list({item.event.order: None for item in gone.values()})
 
-    async def add_fact(self, item: Fact) -> bool:
-        """Insert; False if it was there."""
-        if item.place.id in self._state.facts:
-            return False
-        self._state.facts[item.place.id] = item
-        return True
+    async def add_fact(self, *items: Fact) -> frozenset[str]:
+        """Insert those that are not there."""
+        fresh = {it.place.id: it for it in items if it.place.id not in self._state.facts}
+        self._state.facts |= fresh
+        return frozenset(fresh)
 
-    async def facts(self, order: ids.OrderId) -> Sequence[Fact]:
-        """Return an order's facts in chain order."""
-        own = [item for item in self._state.facts.values() if item.event.order == order]
+    async def facts(self, *orders: ids.OrderId) -> Sequence[Fact]:
+        """Return the facts of orders, in chain order."""
+        own = [item for item in self._state.facts.values() if item.event.order in orders]
         return sorted(own, key=lambda item: item.place.id)
 
-    async def add_proof(self, item: CapturedProof) -> None:
-        """Keep it."""
-        self._state.proofs.setdefault((item.order, item.block), item)
+    async def add_proof(self, *items: CapturedProof) -> None:
+        """Keep them."""
+        for item in items:
+            self._state.proofs.setdefault((item.order, item.block), item)
 
     async def proofs(self, order: ids.OrderId) -> Sequence[CapturedProof]:
         """Return an order's proofs."""

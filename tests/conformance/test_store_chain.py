@@ -138,7 +138,7 @@ async def test_a_purpose_that_failed_is_tried_again_and_the_failure_is_kept(
     first, second = make.outgoing(3), make.outgoing(4, key=make.outgoing(3).key)
     async with store.transaction() as rows:
         await rows.outgoing.add(first)
-        await rows.outgoing.settle(first.key, TxState.FAILED, "lost")
+        await rows.outgoing.settle([first.key], TxState.FAILED, "lost")
         await rows.outgoing.add(second)
         with pytest.raises(errors.NonceTaken):
             await rows.outgoing.add(make.outgoing(9, nonce=3))
@@ -167,7 +167,7 @@ async def test_since_when_no_node_takes_it_is_kept_until_one_does(store: ports.S
     async with store.reading() as rows:
         assert [each.nonce for each in await rows.outgoing.refused()] == [1, 3]
     async with store.transaction() as rows:
-        await rows.outgoing.settle(item.key, TxState.MINED)
+        await rows.outgoing.settle([item.key], TxState.MINED)
         assert [each.nonce for each in await rows.outgoing.refused()] == [1]
 
 
@@ -190,7 +190,7 @@ async def test_bytes_are_signed_anew_once_and_the_earlier_hashes_stay(store: por
         assert found == replace(
             item, raw=b"new 21", hash=signed[1].hash, void=True, reason="refused", earlier=earlier
         )
-        await rows.outgoing.settle(item.key, TxState.MINED)
+        await rows.outgoing.settle([item.key], TxState.MINED)
         with pytest.raises(errors.Conflict):
             await rows.outgoing.sign_anew(found, signed[0], void=False, why="too late")
 
@@ -201,9 +201,9 @@ async def test_what_is_settled_is_not_unfinished_and_the_rest_comes_by_nonce(
     async with store.transaction() as rows:
         for number in (10, 2, 9, 3):
             await rows.outgoing.add(make.outgoing(number))
-        await rows.outgoing.settle(make.outgoing(2).key, TxState.MINED)
-        await rows.outgoing.settle(make.outgoing(9).key, TxState.FAILED, "reverted")
-        await rows.outgoing.settle("propose:nothing", TxState.MINED)
+        await rows.outgoing.settle([make.outgoing(2).key], TxState.MINED)
+        await rows.outgoing.settle([make.outgoing(9).key], TxState.FAILED, "reverted")
+        await rows.outgoing.settle(["propose:nothing"], TxState.MINED)
 
     async with store.reading() as rows:
         waiting = await rows.outgoing.unfinished(make.SIGNER)

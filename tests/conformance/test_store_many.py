@@ -87,7 +87,7 @@ async def test_many_transactions_take_nonces_in_a_row_or_none_of_them_is_there(
 async def test_what_was_stored_long_ago_and_has_not_ended_is_found(store: ports.Store) -> None:
     async with store.transaction() as rows:
         await rows.outgoing.add(*(make.outgoing(number) for number in (1, 2, 3, 4)))
-        await rows.outgoing.settle(make.outgoing(1).key, TxState.MINED)
+        await rows.outgoing.settle([make.outgoing(1).key], TxState.MINED)
         await rows.outgoing.sent([make.outgoing(2).key, "no such"], make.NOW, refused=None)
 
     async with store.reading() as rows:

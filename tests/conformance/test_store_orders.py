@@ -5,7 +5,7 @@ import pytest
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import MOVES, Status
-from ledger_service.domain.records import Announcement, Result
+from ledger_service.domain.records import Announcement, Move, Result
 from ledger_service.domain.result import result_digest
 from tests.conformance import rows as make
 
@@ -31,7 +31,7 @@ async def test_an_order_comes_back_as_it_was_built(holding: ports.Store) -> None
 async def test_the_same_order_again_changes_nothing(holding: ports.Store) -> None:
     async with holding.transaction() as rows:
         await rows.orders.add(make.order(1))
-        await rows.orders.move(make.order(1).id, Status.PROPOSED, 4)
+        await rows.orders.move(Move(make.order(1).id, Status.PROPOSED, 4))
         await rows.orders.add(make.order(1, document=b"other"))
 
     async with holding.reading() as rows:
@@ -100,12 +100,12 @@ async def test_open_orders_are_gone_through_page_by_page(holding: ports.Store) -
     async with holding.transaction() as rows:
         for number in (3, 1, 5, 2, 4):
             await rows.orders.add(make.order(number, status=Status.PROPOSED, block=1))
-        await rows.orders.move(make.order(5).id, Status.REFUSED, 2)
+        await rows.orders.move(Move(make.order(5).id, Status.REFUSED, 2))
 
     async with holding.transaction() as rows:
         first = await rows.orders.opened(2)
         assert [item.id for item in first] == [make.order(number).id for number in (3, 1)]
-        await rows.orders.move(first[-1].id, Status.REFUSED, 3)
+        await rows.orders.move(Move(first[-1].id, Status.REFUSED, 3))
         rest = await rows.orders.opened(9, first[-1].id)
         assert [item.id for item in rest] == [make.order(number).id for number in (2, 4)]
         assert await rows.orders.opened(9, rest[-1].id) == []
@@ -125,7 +125,7 @@ async def test_a_status_moves_by_the_table_and_never_back(holding: ports.Store) 
             allowed = wanted in MOVES[present]
             try:
                 async with holding.transaction() as rows:
-                    await rows.orders.move(order, wanted, 2, "because")
+                    await rows.orders.move(Move(order, wanted, 2, "because"))
             except errors.IllegalMove:
                 assert not allowed, (present, wanted)
             else:
@@ -139,7 +139,7 @@ async def test_a_status_moves_by_the_table_and_never_back(holding: ports.Store) 
 async def test_an_order_that_is_not_there_does_not_move(store: ports.Store) -> None:
     with pytest.raises(errors.NotFound):
         async with store.transaction() as rows:
-            await rows.orders.move(make.order(1).id, Status.PROPOSED, 1)
+            await rows.orders.move(Move(make.order(1).id, Status.PROPOSED, 1))
 
 
 async def test_a_rewind_may_set_any_state_and_no_block(holding: ports.Store) -> None:

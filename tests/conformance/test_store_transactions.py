@@ -8,6 +8,7 @@ import pytest
 from ledger_service import ports
 from ledger_service.domain import errors
 from ledger_service.domain.lifecycle import Status
+from ledger_service.domain.records import Move
 from tests.conformance import rows as make
 
 TASKS = 50
@@ -227,7 +228,7 @@ async def test_an_order_pulled_two_ways_goes_one(store: ports.Store) -> None:
     async def pull(status: Status) -> Status | None:
         try:
             async with store.transaction() as rows:
-                await rows.orders.move(make.order(1).id, status, 2)
+                await rows.orders.move(Move(make.order(1).id, status, 2))
         except errors.IllegalMove:
             return None
         return status

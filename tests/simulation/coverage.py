@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 #: The verbs. What of an agent stands for something outside (its API client, its folders) is not one.
 VERBS = (
     *(f"ledger_service/services/{name}.py" for name in (
-        "seal", "adopt", "anchor", "send", "follow", "relay", "track", "close", "fetch", "loops", "wakes",
+        "seal", "adopt", "anchor", "send", "follow", "apply", "relay", "track", "close", "fetch", "loops",
+        "wakes",
     )),
     *(f"validators/agent/{name}.py" for name in (
         "accounts", "agent", "batches", "check", "feed", "house", "loops", "outcomes", "pen", "places",

@@ -185,7 +185,7 @@ async def test_an_order_of_another_builder_is_never_adopted(world: World) -> Non
     order = await site.propose(packed)
     kept(world).bring_back(copy)
     after = Site(world)
-    after.adopt._builder = after.follow._builder = memory_address("another")
+    after.adopt._builder = after.follow._apply._builder = memory_address("another")
     with capture_logs() as logs:
         await after.take_in()
 
