@@ -390,4 +390,5 @@ class MemoryTokens:
 
     async def list(self) -> Sequence[Token]:
         """Return all, newest first."""
-        return sorted(self._state.tokens.values(), key=lambda t: t.created_at, reverse=True)
+        by_name = sorted(self._state.tokens.values(), key=lambda t: t.id)
+        return sorted(by_name, key=lambda t: t.created_at, reverse=True)

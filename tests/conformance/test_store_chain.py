@@ -93,6 +93,7 @@ async def test_every_event_comes_back_in_chain_order(store: ports.Store) -> None
     async with store.reading() as rows:
         found = list(await rows.chain.facts(ORDER))
         assert found == sorted(told, key=lambda item: item.place.id)
+        assert repr(found) == repr(sorted(told, key=lambda item: item.place.id))  # types as well
 
 
 async def test_proofs_come_in_chain_order_and_the_first_stays(store: ports.Store) -> None:
@@ -107,7 +108,7 @@ async def test_proofs_come_in_chain_order_and_the_first_stays(store: ports.Store
 
 
 async def test_a_stored_transaction_comes_back_by_purpose(store: ports.Store) -> None:
-    item = make.outgoing(3)
+    item = make.outgoing(3, earlier=(Earlier(make.outgoing(9).hash, void=True),))
     async with store.transaction() as rows:
         await rows.outgoing.add(item)
         await rows.outgoing.sent([item.key], make.later(4), refused=False)
@@ -210,6 +211,8 @@ async def test_what_is_settled_is_not_unfinished_and_the_rest_comes_by_nonce(
         assert [item.nonce for item in waiting] == [3, 10]
         failed = await rows.outgoing.get(make.outgoing(9).key)
         assert failed == replace(make.outgoing(9), state=TxState.FAILED, reason="reverted")
+        mined = await rows.outgoing.get(make.outgoing(2).key)
+        assert mined == replace(make.outgoing(2), state=TxState.MINED)
 
 
 async def test_nonces_count_up_from_what_the_chain_says(store: ports.Store) -> None:
@@ -236,6 +239,16 @@ async def test_tokens_are_found_by_digest_until_the_end_of_time(store: ports.Sto
         assert await rows.tokens.by_digest(items[0].digest) == revoked
         assert await rows.tokens.by_digest(make.word("digest", 9)) is None
         assert list(await rows.tokens.list()) == [items[1], revoked]
+
+
+async def test_tokens_of_one_moment_are_listed_by_name(store: ports.Store) -> None:
+    async with store.transaction() as rows:
+        for number in (3, 1, 2):
+            await rows.tokens.add(make.token(number, created_at=make.NOW))
+
+    async with store.reading() as rows:
+        names = [item.id for item in await rows.tokens.list()]
+    assert names == ["token-1", "token-2", "token-3"]
 
 
 async def test_a_token_is_made_once(store: ports.Store) -> None:
@@ -314,3 +327,18 @@ async def test_an_end_is_that_of_one_nonce_and_touches_no_later_try_of_its_purpo
         assert await rows.outgoing.end(second, TxState.MINED)
         assert not await rows.outgoing.end(second, TxState.FAILED, "late")
         assert await rows.outgoing.get(second.key) == replace(second, state=TxState.MINED)
+        assert await rows.outgoing.at(make.SIGNER, 3) == replace(
+            first, key=f"{first.key}~3", state=TxState.FAILED, reason="lost"
+        )
+
+
+async def test_the_same_nonce_of_another_key_is_another_transaction(store: ports.Store) -> None:
+    ours, other = make.outgoing(3), make.outgoing(4, nonce=3, signer=make.OTHER_SIGNER)
+    async with store.transaction() as rows:
+        await rows.outgoing.add(other, ours)
+
+    async with store.transaction() as rows:
+        assert await rows.outgoing.at(make.SIGNER, 3) == ours
+        assert await rows.outgoing.at(make.OTHER_SIGNER, 3) == other
+        assert await rows.outgoing.end(ours, TxState.MINED)
+        assert await rows.outgoing.unfinished(make.OTHER_SIGNER) == [other]

@@ -57,6 +57,20 @@ async def test_what_is_open_comes_before_what_is_settled_and_the_lowest_first(
     assert await last(store) == replace(dispute(9), accepted=block(9))
 
 
+async def test_of_what_is_settled_the_highest_is_the_last_and_of_one_height_the_newest(
+    store: ports.Store,
+) -> None:
+    again = replace(dispute(9), theirs=block(110), noted_at=NOON + timedelta(hours=1))
+    low = replace(dispute(7), noted_at=NOON + timedelta(hours=2))
+    async with store.transaction() as rows:
+        for item in (again, dispute(9), low):
+            await rows.disputes.add(item)
+        for accepted in (block(7), block(109), block(110)):
+            await rows.disputes.settle(accepted)
+
+    assert await last(store) == replace(again, accepted=block(110))
+
+
 async def test_a_settled_dispute_is_not_opened_again(store: ports.Store) -> None:
     async with store.transaction() as rows:
         await rows.disputes.add(dispute(7))

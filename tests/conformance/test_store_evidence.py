@@ -131,6 +131,40 @@ async def test_the_backlog_is_what_has_no_settled_order(store: ports.Store) -> N
         assert await rows.evidence.waiting() == 2
 
 
+@pytest.mark.parametrize(
+    ("stage", "statuses", "waits"),
+    [
+        (Stage.SEALED, [], 1),
+        (Stage.SEALED, [Status.NONE], 1),
+        (Stage.SEALED, [Status.REFUSED], 0),
+        (Stage.ANCHORING, [Status.NONE], 1),
+        (Stage.ANCHORING, [Status.PROPOSED], 1),
+        (Stage.ANCHORING, [Status.NONE, Status.PROPOSED], 1),
+        (Stage.ANCHORING, [Status.REFUSED, Status.PROPOSED], 0),
+        (Stage.ANCHORING, [Status.VALIDATED], 0),
+        (Stage.FAILED, [], 0),
+        (Stage.FAILED, [Status.NONE], 0),
+    ],
+)
+async def test_evidence_waits_once_until_an_order_of_it_is_settled_or_it_failed(
+    store: ports.Store, stage: Stage, statuses: list[Status], waits: int
+) -> None:
+    item, other = make.evidence(1), make.evidence(2)
+    async with store.transaction() as rows:
+        for each in (item, other):
+            await rows.evidence.add(each)
+        await rows.evidence.move(item.id, stage, expected=Stage.SEALED)
+        await rows.evidence.move(other.id, Stage.ANCHORING, expected=Stage.SEALED)
+        await rows.orders.add(make.order(2))
+        for attempt, status in enumerate(statuses, 1):
+            await rows.orders.add(
+                make.order(10 + attempt, of=item, attempt=attempt, status=status, block=1)
+            )
+
+    async with store.reading() as rows:
+        assert await rows.evidence.waiting() == 1 + waits
+
+
 async def test_the_list_is_newest_first_and_can_be_paged_by_time(store: ports.Store) -> None:
     async with store.transaction() as rows:
         for number in range(1, 6):

@@ -21,7 +21,9 @@ async def test_of_those_that_are_claimed_only_what_is_where_it_was_believed_move
     async with store.transaction() as rows:
         for number in numbers:
             await rows.evidence.add(make.evidence(number))
+        await rows.evidence.add(make.evidence(5))
         await rows.evidence.move(names[1], Stage.FAILED, "why", expected=Stage.SEALED)
+        await rows.evidence.move(names[2], Stage.SEALED, "before", expected=Stage.SEALED)
 
     async def claim() -> frozenset[ids.EvidenceId]:
         async with store.transaction() as rows:
@@ -35,6 +37,8 @@ async def test_of_those_that_are_claimed_only_what_is_where_it_was_believed_move
     assert max(found, key=len) == {names[0], names[2], names[3]}
     async with store.reading() as rows:
         assert (await rows.evidence.get(names[1])).reason == "why"
+        assert (await rows.evidence.get(names[2])).reason == ""
+        assert (await rows.evidence.get(make.evidence(5).id)).stage is Stage.SEALED
 
 
 async def test_many_orders_are_added_and_announced_and_their_evidence_found(
@@ -86,7 +90,7 @@ async def test_many_transactions_take_nonces_in_a_row_or_none_of_them_is_there(
 
 async def test_what_was_stored_long_ago_and_has_not_ended_is_found(store: ports.Store) -> None:
     async with store.transaction() as rows:
-        await rows.outgoing.add(*(make.outgoing(number) for number in (1, 2, 3, 4)))
+        await rows.outgoing.add(*(make.outgoing(number) for number in (4, 3, 1, 2)))
         await rows.outgoing.settle([make.outgoing(1).key], TxState.MINED)
         await rows.outgoing.sent([make.outgoing(2).key, "no such"], make.NOW, refused=None)
 

@@ -80,6 +80,20 @@ async def test_a_claim_of_the_same_process_again_fences_its_earlier_one(store: p
     assert await settle(store, make.outcome(first), make.outcome(second)) == [False, True]
 
 
+async def test_who_lost_a_lease_does_not_lengthen_that_of_who_has_it_now(
+    store: ports.Store,
+) -> None:
+    await add(store, make.delivery(1))
+    (slow,) = await claim(store, "slow")
+    await claim(store, "quick", at=LEASE)
+
+    async with store.transaction() as rows:
+        held = {slow.dedup: slow.owner}
+        assert await rows.outbox.renew(held, make.later(9 * LEASE)) == frozenset()
+
+    assert numbers(await claim(store, "third", at=2 * LEASE)) == [1]
+
+
 async def test_only_the_leases_that_are_named_are_lengthened(store: ports.Store) -> None:
     await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2)))
     first, second = await claim(store)
@@ -188,6 +202,38 @@ async def test_a_blocked_row_is_visible_and_later_ones_of_its_key_wait(store: po
     assert second.state is DeliveryState.PENDING
 
 
+async def test_what_is_open_is_counted_and_dated_for_each_destination(store: ports.Store) -> None:
+    await add(
+        store,
+        make.delivery(2, key="b", created_at=make.later(2)),
+        make.delivery(1, key="a", created_at=make.later(1)),
+        make.delivery(1, to="erp", created_at=make.later(3)),
+        make.delivery(3, to="events", created_at=make.later(3)),
+    )
+    (item,) = await claim(store, to="events", at=3)
+    await done(store, item)
+
+    async with store.reading() as rows:
+        assert await rows.outbox.counts() == {
+            ("documents", "pending"): 2,
+            ("erp", "pending"): 1,
+            ("events", "done"): 1,
+        }
+        oldest = await rows.outbox.oldest()
+    assert oldest == {"documents": make.later(1), "erp": make.later(3)}
+
+
+async def test_of_what_is_blocked_the_oldest_facts_are_shown_first_and_not_too_many(
+    store: ports.Store,
+) -> None:
+    await add(store, *(make.delivery(number, key=str(number)) for number in (3, 1, 2)))
+    for item in await claim(store):
+        await block(store, item)
+
+    async with store.reading() as rows:
+        assert numbers(await rows.outbox.blocked(2)) == [1, 2]
+
+
 async def test_a_row_that_was_given_up_is_over_and_its_key_goes_on(store: ports.Store) -> None:
     await add(store, make.delivery(1), make.delivery(2))
     (item,) = await claim(store)
@@ -200,7 +246,7 @@ async def test_a_row_that_was_given_up_is_over_and_its_key_goes_on(store: ports.
         again = await rows.outbox.give_up("documents", item.dedup, "again", make.later(9))
 
     assert again is None
-    assert (ended.state, ended.reason) == (DeliveryState.DEAD, "scrapped")
+    assert (ended.state, ended.reason, ended.owner) == (DeliveryState.DEAD, "scrapped", "")
     assert ended.settled_at == make.later(9)
     assert numbers(await claim(store)) == [2]
     async with store.transaction() as rows:
@@ -217,6 +263,7 @@ async def test_what_somebody_holds_cannot_be_given_up(store: ports.Store) -> Non
 
     assert held is None
     assert free is not None
+    assert free.owner == ""
     assert not await done(store, item)
 
 
@@ -270,8 +317,33 @@ async def test_a_replay_takes_a_lease_away(store: ports.Store) -> None:
     async with store.transaction() as rows:
         await rows.outbox.replay("documents", "a")
 
+    assert not await done(store, item)  # before anybody else has it, too
     assert numbers(await claim(store, "quick")) == [1]
     assert not await done(store, item)
+
+
+async def test_a_replay_is_one_destinations_and_makes_due_at_once_what_was_to_wait(
+    store: ports.Store,
+) -> None:
+    await add(store, make.delivery(1), make.delivery(2), make.delivery(1, to="erp"))
+    (elsewhere,) = await claim(store, to="erp")
+    await done(store, elsewhere)
+    (first,) = await claim(store)
+    await done(store, first)
+    (second,) = await claim(store)
+    await later(store, second, 3600)
+
+    async with store.transaction() as rows:
+        assert await rows.outbox.replay("documents", "a") == 2
+
+    async with store.reading() as rows:
+        again = [it for it in await rows.outbox.of_order("a") if it.destination == "documents"]
+    assert [item.settled_at for item in again] == [None, None]
+    assert await claim(store, to="erp") == []
+    for number in (1, 2):
+        (item,) = await claim(store)
+        assert numbers([item]) == [number]
+        await done(store, item)
 
 
 async def test_a_pause_lasts_until_it_is_ended(store: ports.Store) -> None:

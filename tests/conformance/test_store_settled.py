@@ -24,6 +24,7 @@ async def test_old_payloads_go_and_their_facts_are_still_known(store: ports.Stor
     async with store.reading() as rows:
         found = [(await rows.outbox.of_order(key))[0] for key in "1234"]
     assert [bool(item.payload) for item in found] == [False, True, True, True]
+    assert found[0].payload == {}
     assert found[0].reference == {"id": first.dedup}
     assert found[0].state is DeliveryState.DONE
 

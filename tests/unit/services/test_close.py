@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import replace
 
 import pytest
 
 from ledger_service.domain import errors, ids
+from ledger_service.domain.calls import Call, Expire
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import Order
 from ledger_service.domain.result import SALT_BYTES
+from ledger_service.services import close
 from ledger_service.services.close import MOST_RESULTS
 from ledger_service.services.deliveries import approvals
 from ledger_service.testing import MemoryObjects
@@ -207,3 +210,65 @@ async def test_of_an_organisation_some_results_are_kept_and_always_the_one_on_ch
     await site.close.hand_in(order.id, 1, result_of(order, 1).dumps())
 
     assert await approvals_of(site, order) == [result_of(order, 1).agreement]
+
+
+async def test_all_open_orders_are_gone_through_page_by_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(close, "PAGE", 2)
+    for _ in range(5):
+        await open_order(site)
+    site.world.clock.advance(hours=49)
+
+    assert await asyncio.wait_for(site.close.expire_overdue(), 5)
+
+    assert len(site.world.ledger.pending) == 5
+
+
+async def test_an_order_expires_from_its_deadline_on_and_what_may_still_be_approved_is_not_tried(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, order = await open_order(site)
+    tried: list[Call] = []
+    simulate = site.world.ledger.simulate
+
+    async def counted(call: Call, sender: ids.Address) -> None:
+        tried.append(call)
+        await simulate(call, sender)
+
+    monkeypatch.setattr(site.world.ledger, "simulate", counted)
+    left = order.content.deadline - site.world.clock.now().timestamp()
+    site.world.clock.advance(seconds=int(left) - 1)
+    assert not await site.close.expire_overdue()
+    assert tried == []
+
+    site.world.clock.advance(seconds=1)
+    assert await site.close.expire_overdue()
+    assert not await site.close.expire_overdue()  # under way: it is not tried again either
+
+    assert tried == [Expire(order.content)]
+
+
+async def test_what_was_settled_and_is_not_taken_in_yet_lets_the_loop_rest(site: Site) -> None:
+    _, order = await open_order(site)
+    await site.world.approve(order)
+    await site.world.ledger.mine()
+    site.world.clock.advance(hours=49)
+
+    assert not await site.close.expire_overdue()
+
+
+async def test_a_report_may_be_as_long_as_is_said_and_its_end_is_told_in_words(site: Site) -> None:
+    packed = site.world.gateway.pack()
+    order = await site.validate(packed)
+
+    digest = await site.close.complete(order.id, Outcome.NOT_CURED, bytes(256 * 1024))
+
+    told = (await site.track.feed(0, 10))[-1]
+    assert told.body == {
+        "content": order.content.as_json(),
+        "outcome": int(Outcome.NOT_CURED),
+        "closeOut": digest.hex(),
+    }
+    hop = (await site.track.evidence(packed.id)).hops[-1]
+    assert (hop.name, hop.detail) == ("work ended", "not cured")

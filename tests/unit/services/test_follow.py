@@ -275,7 +275,7 @@ async def test_an_emergency_of_another_builder_is_said_aloud_and_not_delivered(s
     assert [item.calls for item in site.world.destinations] == [0] * 4
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 3, 20])
 async def test_a_proposal_that_a_rewrite_lost_is_sent_again(site: Site, count: int) -> None:
     packed = [site.world.gateway.pack() for _ in range(count)]
     for item in packed:

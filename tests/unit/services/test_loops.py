@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable
+
+import pytest
 
 from ledger_service.domain import errors
 from ledger_service.services.loops import forever
@@ -84,6 +87,40 @@ async def test_no_failure_ends_a_loop() -> None:
     await run(step, Wake(), enough)
 
     assert faults == []
+
+
+@pytest.mark.parametrize("fault", [errors.NodeUnreachable(), ZeroDivisionError()])
+async def test_after_each_failure_a_loop_waits_twice_as_long_up_to_ten_seconds_and_starts_anew_after_a_success(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    pauses: list[float] = []
+    spread: list[tuple[float, float]] = []
+    enough = asyncio.Event()
+    failing = iter([True] * 9 + [False, True])
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    def least(low: float, high: float) -> float:
+        spread.append((low, high))
+        return low
+
+    async def step() -> bool:
+        for fails in failing:
+            if fails:
+                raise fault
+            return True
+        enough.set()
+        return False
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(random, "uniform", least)
+    await run(step, Wake(), enough)
+
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 0.1]
+    assert set(spread) == {(0.5, 1)}
 
 
 async def test_waiting_says_whether_the_bell_rang() -> None:

@@ -11,6 +11,7 @@ from ledger_service.services.relay import Relay
 from ledger_service.testing import MemoryDestination
 from tests.unit.services.relaying import (
     DOWN,
+    NO,
     circuit,
     completed,
     documents,
@@ -110,6 +111,47 @@ async def test_a_destination_that_says_nothing_is_not_waited_for_for_ever(site: 
     known = await circuit(site)
     assert known is not None
     assert known.failures == 1
+
+
+async def test_a_destination_that_refuses_answers_and_is_not_left_alone(site: Site) -> None:
+    for _ in range(4):
+        await completed(site)
+    relay, destination = gated(site, pace=Pace(hands=1, failures=3))
+    destination.faults.extend([DOWN, DOWN])
+    await run(relay)
+    destination.faults.append(NO)
+    site.world.clock.advance(seconds=10)
+    await run(relay)
+    assert await circuit(site) is None  # the failures before are forgotten
+
+    destination.faults.extend([NO] * 3)
+    await run(relay)
+
+    assert await circuit(site) is None
+
+
+async def test_what_was_refused_stays_blocked_when_the_destination_is_back(site: Site) -> None:
+    refused, other = await completed(site), await completed(site)
+    relay, destination = gated(site, pace=Pace(hands=1, failures=1))
+    destination.faults.extend([NO, DOWN])
+    await run(relay)
+    site.world.clock.advance(minutes=1)
+
+    await run(relay)
+
+    assert [item.state.value for item in await rows(site, other)] == ["done", "done"]
+    assert [item.state.value for item in await rows(site, refused)] == ["blocked", "pending"]
+
+
+async def test_the_row_itself_waits_for_as_long_as_the_destination_asked(site: Site) -> None:
+    order = await completed(site)
+    relay, destination = gated(site, pace=Pace(hands=1))
+    destination.faults.append(errors.DestinationDown("Busy.", retry_after=90))
+    now = site.world.clock.now()
+
+    await run(relay)
+
+    assert (await rows(site, order))[0].due == now + timedelta(seconds=90)
 
 
 async def test_a_fault_in_a_destination_is_kept_and_tried_again_and_hurts_no_other(

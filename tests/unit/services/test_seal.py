@@ -302,6 +302,8 @@ async def test_files_of_a_location_are_copied_and_hashed_like_an_upload() -> Non
     packed = site.world.gateway.pack({"samples.csv": b"1", "note.txt": b"2"})
     with pytest.raises(errors.LocationNotAllowed):
         await site.seal.from_location(packed.envelope, "az://elsewhere")
+    with pytest.raises(errors.Forbidden):
+        await site.seal.from_location(packed.envelope, "az://plant/1", only="1/robot-8")
     note = locations.files.pop("az://plant/1/note.txt")
     with pytest.raises(errors.MissingFile, match=r"note\.txt"):
         await site.seal.from_location(packed.envelope, "az://plant/1")
