@@ -11,8 +11,7 @@ from ledger_service.domain.calls import Call, Expire
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import Order
 from ledger_service.domain.result import SALT_BYTES
-from ledger_service.services import close
-from ledger_service.services.close import MOST_RESULTS
+from ledger_service.services.close import MOST_RESULTS, PAGE
 from ledger_service.services.deliveries import approvals
 from ledger_service.testing import MemoryObjects
 from tests.unit.services.gateway import Packed
@@ -212,41 +211,62 @@ async def test_of_an_organisation_some_results_are_kept_and_always_the_one_on_ch
     assert await approvals_of(site, order) == [result_of(order, 1).agreement]
 
 
-async def test_all_open_orders_are_gone_through_page_by_page(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+def tried(site: Site) -> list[Call]:
+    """Return what is tried on the chain from now on."""
+    calls: list[Call] = []
+    simulate = site.world.ledger.simulate
+
+    async def noted(call: Call, sender: ids.Address) -> None:
+        calls.append(call)
+        await simulate(call, sender)
+
+    site.world.ledger.simulate = noted  # type: ignore[method-assign]
+    return calls
+
+
+async def test_all_open_orders_are_gone_through_once_each_however_many_pages_they_fill(
+    site: Site,
 ) -> None:
-    monkeypatch.setattr(close, "PAGE", 2)
-    for _ in range(5):
-        await open_order(site)
+    packed, order = await open_order(site)
+    evidence = (await site.track.evidence(packed.id)).evidence
+    orders = [order]
+    async with site.world.store.transaction() as rows:
+        for number in range(2 * PAGE):
+            mark = number.to_bytes(32)
+            await rows.evidence.add(
+                replace(
+                    evidence,
+                    id=ids.EvidenceId(mark),
+                    sequence=number + 2,
+                    dataset_root=ids.DatasetRoot(mark),
+                )
+            )
+            content = replace(order.content, evidence=ids.EvidenceId(mark))
+            orders.append(replace(order, id=ids.OrderId(mark), content=content))
+            await rows.orders.add(orders[-1])
     site.world.clock.advance(hours=49)
+    calls = tried(site)
 
-    assert await asyncio.wait_for(site.close.expire_overdue(), 5)
+    assert await asyncio.wait_for(site.close.expire_overdue(), 20)
 
-    assert len(site.world.ledger.pending) == 5
+    assert calls == [Expire(item.content) for item in orders]
 
 
 async def test_an_order_expires_from_its_deadline_on_and_what_may_still_be_approved_is_not_tried(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
     _, order = await open_order(site)
-    tried: list[Call] = []
-    simulate = site.world.ledger.simulate
-
-    async def counted(call: Call, sender: ids.Address) -> None:
-        tried.append(call)
-        await simulate(call, sender)
-
-    monkeypatch.setattr(site.world.ledger, "simulate", counted)
+    calls = tried(site)
     left = order.content.deadline - site.world.clock.now().timestamp()
     site.world.clock.advance(seconds=int(left) - 1)
     assert not await site.close.expire_overdue()
-    assert tried == []
+    assert calls == []
 
     site.world.clock.advance(seconds=1)
     assert await site.close.expire_overdue()
     assert not await site.close.expire_overdue()  # under way: it is not tried again either
 
-    assert tried == [Expire(order.content)]
+    assert calls == [Expire(order.content)]
 
 
 async def test_what_was_settled_and_is_not_taken_in_yet_lets_the_loop_rest(site: Site) -> None:

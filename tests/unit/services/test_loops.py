@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
+import selectors
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
@@ -89,38 +90,57 @@ async def test_no_failure_ends_a_loop() -> None:
     assert faults == []
 
 
+class _Skipping(selectors.SelectSelector):
+    """Moves a clock on instead of waiting."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0
+        return super().select(0)
+
+
+class Skipping(asyncio.SelectorEventLoop):
+    """A loop in which no time is waited for: its clock jumps to the next timer."""
+
+    def __init__(self) -> None:
+        self._skips = _Skipping()
+        super().__init__(self._skips)
+
+    def time(self) -> float:
+        return self._skips.now
+
+
 @pytest.mark.parametrize("fault", [errors.NodeUnreachable(), ZeroDivisionError()])
-async def test_after_each_failure_a_loop_waits_twice_as_long_up_to_ten_seconds_and_starts_anew_after_a_success(
-    monkeypatch: pytest.MonkeyPatch, fault: Exception
+def test_a_loop_waits_twice_as_long_after_each_failure_up_to_ten_seconds_and_anew_after_a_success(
+    fault: Exception,
 ) -> None:
-    pauses: list[float] = []
-    spread: list[tuple[float, float]] = []
-    enough = asyncio.Event()
+    times: list[float] = []
     failing = iter([True] * 9 + [False, True])
-    sleep = asyncio.sleep
 
-    async def noted(seconds: float) -> None:
-        pauses.append(seconds)
-        await sleep(0)
+    async def look() -> None:
+        enough = asyncio.Event()
 
-    def least(low: float, high: float) -> float:
-        spread.append((low, high))
-        return low
-
-    async def step() -> bool:
-        for fails in failing:
+        async def step() -> bool:
+            times.append(asyncio.get_running_loop().time())
+            if (fails := next(failing, None)) is None:
+                enough.set()
             if fails:
                 raise fault
-            return True
-        enough.set()
-        return False
+            return fails is False
 
-    monkeypatch.setattr(asyncio, "sleep", noted)
-    monkeypatch.setattr(random, "uniform", least)
-    await run(step, Wake(), enough)
+        task = asyncio.create_task(forever("test", step, Wake(), period=60))
+        await enough.wait()
+        task.cancel()
 
-    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 0.1]
-    assert set(spread) == {(0.5, 1)}
+    with asyncio.Runner(loop_factory=Skipping) as runner:
+        runner.run(look())
+
+    pauses = [after - before for before, after in pairwise(times)]
+    assert len(pauses) == 11
+    longest = [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10, 0, 0.2]
+    for pause, most in zip(pauses, longest, strict=True):
+        assert most / 2 - 1e-3 <= pause <= most + 1e-3, pauses
 
 
 async def test_waiting_says_whether_the_bell_rang() -> None:
