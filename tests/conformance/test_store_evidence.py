@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta, timezone
 
@@ -186,6 +188,30 @@ async def test_a_time_of_another_zone_is_the_same_time(store: ports.Store) -> No
         found = (await rows.evidence.get(make.evidence(1).id)).received_at
         assert found == make.NOW
         assert await rows.evidence.list(limit=9, before=there) == []
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is not UTC."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_machine_in_another_zone_writes_and_reads_the_same_times(
+    store: ports.Store,
+) -> None:
+    async with store.transaction() as rows:
+        await rows.evidence.add(make.evidence(1))
+
+    async with store.reading() as rows:
+        found = (await rows.evidence.get(make.evidence(1).id)).received_at
+        assert (found, found.utcoffset()) == (make.later(1), timedelta(0))
+        assert await rows.evidence.list(limit=9, before=make.later(1)) == []
+        assert len(await rows.evidence.list(limit=9, before=make.later(2))) == 1
 
 
 async def test_a_hop_that_repeats_adds_its_tries_and_keeps_its_place(store: ports.Store) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -176,6 +177,27 @@ async def test_an_order_of_another_job_plan_is_not_adopted_before_the_plan_is_pu
 
     check_nothing_lost_or_doubled(world, [packed])
     assert await state(after, packed) == "Validated"
+
+
+async def test_an_order_is_adopted_on_a_machine_whose_time_is_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, packed = Site(world), world.gateway.pack()
+    order = await site.validate(packed)
+    kept(world).bring_back(kept(world).copies[0])
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        after = Site(world)
+        await after.take_in()
+        await after.post(packed)
+        await after.run_to_the_end()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    (adopted,) = (await after.track.evidence(packed.id)).orders
+    assert (adopted.id, adopted.document) == (order.id, order.document)
 
 
 async def test_an_order_of_another_builder_is_never_adopted(world: World) -> None:

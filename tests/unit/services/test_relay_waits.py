@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
+from ledger_service import ports
 from ledger_service.domain import errors
 from ledger_service.domain.records import Delivery, DeliveryState
 from ledger_service.services.pace import Pace
@@ -25,6 +28,23 @@ from tests.unit.services.site import Site, World
 @pytest.fixture
 def site() -> Site:
     return Site(World())
+
+
+class Standing:
+    """A store whose process stands still after its first commit."""
+
+    def __init__(self, store: ports.Store, stand: Callable[[], None]) -> None:
+        self._store, self._stand = store, stand
+
+    def reading(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        return self._store.reading()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[ports.Transaction]:
+        async with self._store.transaction() as held:
+            yield held
+        self._stand()
+        self._stand = lambda: None
 
 
 class Broken(MemoryDestination):
@@ -141,6 +161,48 @@ async def test_what_was_refused_stays_blocked_when_the_destination_is_back(site:
 
     assert [item.state.value for item in await rows(site, other)] == ["done", "done"]
     assert [item.state.value for item in await rows(site, refused)] == ["blocked", "pending"]
+
+
+async def test_of_two_processes_one_tries_whether_a_destination_is_back(site: Site) -> None:
+    orders = [await completed(site) for _ in range(4)]
+    pace = Pace(hands=4, failures=1, first_pause=timedelta(seconds=1))
+    relay, destination = gated(site, *orders, pace=pace)
+    destination.faults.append(DOWN)
+    destination.gates[orders[0].id.hex()].set()
+    await relay.step()
+    await relay.step()
+    known = await circuit(site)
+    assert known is not None
+    assert known.until is not None
+    site.world.clock.advance(seconds=pace.answer_seconds + 1)
+    first, one = gated(site, *orders, pace=pace)
+    second, other = gated(site, pace=pace)
+
+    await first.step()
+    await second.step()
+
+    assert (len(one.begun), len(other.begun)) == (1, 0)
+    now = site.world.clock.now()
+    probing = await circuit(site)
+    assert probing is not None
+    assert (probing.held_at, probing.until) == (now, now + timedelta(seconds=pace.answer_seconds))
+
+
+async def test_what_was_taken_on_and_not_begun_before_the_lease_ended_is_no_attempt(
+    site: Site,
+) -> None:
+    order = await completed(site)
+    relay, destination = documents(site)
+    stopped = Standing(site.world.store, lambda: site.world.clock.advance(minutes=1))
+    late = Relay(store=stopped, destination=destination, clock=site.world.clock)
+
+    await late.step()
+    await late.stop()
+
+    assert destination.calls == 0
+    assert [item.attempts for item in await rows(site, order)] == [0, 0]
+    await run(relay)
+    assert [item.attempts for item in await rows(site, order)] == [1, 1]
 
 
 async def test_the_row_itself_waits_for_as_long_as_the_destination_asked(site: Site) -> None:

@@ -78,6 +78,20 @@ async def test_the_same_evidence_twice_at_once_is_sealed_once_and_both_are_told(
     assert len(await site.track.latest(10)) == 1
 
 
+async def test_of_two_uploads_of_the_same_evidence_that_both_began_the_later_has_the_same_answer(
+    site: Site,
+) -> None:
+    packed = site.world.gateway.pack()
+    late = await site.seal.begin(packed.envelope)
+    first = await site.post(packed)
+    assert isinstance(late, Sealing)
+
+    async with late:
+        for path, data in packed.files.items():
+            await late.file(path, pieces(data))
+        assert await late.finish() == replace(first, new=False)
+
+
 class Overtaken:
     """A store; between its first reading and its second another call comes to its end."""
 
@@ -120,7 +134,9 @@ async def test_a_gap_in_the_sequence_is_accepted_and_flagged(site: Site) -> None
 
     journey = await site.track.evidence(packed.id)
     assert journey.evidence.gap
-    assert "a statement before it is missing" in journey.hops[0].detail
+    assert journey.hops[0].detail.endswith(" bytes, a statement before it is missing")
+    await site.post(after := site.world.gateway.pack())
+    assert not (await site.track.evidence(after.id)).evidence.gap
 
 
 async def test_other_bytes_under_the_same_number_are_refused_before_the_upload(site: Site) -> None:
@@ -203,6 +219,10 @@ async def test_the_window_may_neither_end_in_the_future_nor_be_too_old(site: Sit
         moved = replace(window, start=window.start + shift, end=START + shift)
         with pytest.raises(errors.WindowOutOfRange):
             await site.post(gateway.pack(window=moved))
+    for shift in (timedelta(minutes=2), timedelta(days=-30)):
+        window = gateway._claim({"a": b""}).window
+        moved = replace(window, start=window.start + shift, end=START + shift)
+        assert isinstance(await site.seal.begin(gateway.pack(window=moved).envelope), Sealing)
 
 
 async def test_a_score_that_does_not_exceed_the_threshold_asks_for_nothing(site: Site) -> None:
@@ -253,6 +273,8 @@ async def test_limits_are_held_against_what_the_statement_says_before_a_byte_is_
     for limits in (Limits(max_file=9), Limits(max_total=19)):
         with pytest.raises(errors.TooLarge):
             await Site(site.world, limits=limits).seal.begin(packed.envelope)
+    just = Site(site.world, limits=Limits(max_file=10, max_total=20))
+    assert isinstance(await just.seal.begin(packed.envelope), Sealing)
 
 
 async def test_a_full_backlog_takes_nothing_more_until_an_order_is_settled(site: Site) -> None:
