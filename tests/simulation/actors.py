@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ledger_service.domain import errors, ids
+from ledger_service.domain.facts import Block
 from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Outcome, Stage, Status
 from ledger_service.services.close import COMPLETABLE
 from ledger_service.testing.ledger import GAS
 from ledger_service.testing.signer import MemorySigner
+from tests.simulation import deeds
 from tests.simulation.evidence import DETECTOR, Packed
 from tests.simulation.service import BUILDER, Gone, Site
 from validators.agent.desk import Decision
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 REPORT = b"the drill was changed"
+STOPPED = 0.1  #: how often one who looks after things stops a process
+MANY = 100  #: more than there ever is
+COPIED = 0.15  #: the share of evidence whose files the service copies from a folder
 
 
 def outside() -> contextvars.Context:
@@ -48,17 +55,19 @@ async def make_block(world: World) -> None:
 async def device(world: World, items: list[Packed]) -> None:
     """Post evidence until it is accepted, each after the other."""
     for packed in items:
-        await asyncio.sleep(world.rng.expovariate(1 / 10))
+        await asyncio.sleep(world.rng.expovariate(1 / world.shape.hurry))
         if world.faults.hit("post doubled"):
-            world.loop.create_task(_post(world, packed))
-        await _post(world, packed)
+            world.loop.create_task(post(world, packed))
+        await post(world, packed)
 
 
-async def _post(world: World, packed: Packed) -> None:
+async def post(world: World, packed: Packed) -> None:
+    """Post evidence until it is accepted."""
     pause = 0.5
+    folder = world.rng.random() < COPIED
     while True:
         try:
-            sealed = await world.services.ask(lambda site: site.post(packed))
+            sealed = await world.services.ask(lambda site: site.post(packed, folder=folder))
         except errors.DetectorNotLive:
             return  # revoked before it was taken
         except errors.LedgerError:
@@ -81,8 +90,21 @@ async def operate(world: World) -> None:
     """Do what an operator does: look now and then, release, try again, resume."""
     while True:
         await asyncio.sleep(world.rng.uniform(5, 15) if world.faults.on else 5)
+        await _try(world, lambda site: deeds.settle(world, site))
         await _try(world, lambda site: _release(world, site))
         await _try(world, lambda site: _again(world, site))
+        if world.faults.on:
+            await _now_and_then(world)
+
+
+async def _now_and_then(world: World) -> None:
+    """Do one of the things that people do seldom."""
+    rng = world.rng
+    for deed, share in deeds.DEEDS:
+        if rng.random() < share:
+            await _try(world, partial(deed, world))
+    if rng.random() < STOPPED:
+        deeds.stop(world, rng.choice(sorted(world.running)))
 
 
 async def _release(world: World, site: Site) -> None:
@@ -94,7 +116,7 @@ async def _release(world: World, site: Site) -> None:
 
 
 async def _again(world: World, site: Site) -> None:
-    for journey in await site.track.latest(20):
+    for journey in await site.track.latest(MANY):
         evidence = journey.evidence
         last = journey.orders[-1].status if journey.orders else None
         stuck = evidence.stage is Stage.FAILED and not world.revoked
@@ -127,7 +149,7 @@ def _decide(world: World) -> None:
 
 
 async def _complete(world: World, site: Site) -> None:
-    for order in await site.track.orders(limit=20):
+    for order in await site.track.orders(limit=MANY):
         if order.status in COMPLETABLE and world.rng.random() < 0.5:
             await site.close.complete(order.id, Outcome.CURED, REPORT)
 
@@ -155,12 +177,15 @@ async def trouble(world: World) -> None:
     rng = world.faults.rng
     if world.shape.revokes:
         world.outside(rng.uniform(10, 60), _revoke, world)
+    waiting: list[str] = []
     while True:
         await asyncio.sleep(rng.expovariate(1 / world.shape.calm))
-        kind = world.faults.event()
-        if HAPPENS[kind](world):
-            world.faults.counts[kind] += 1
-            world.note(f"-- {kind}")
+        waiting.append(world.faults.event())
+        for kind in waiting[:]:  # what cannot happen now does later
+            if HAPPENS[kind](world):
+                waiting.remove(kind)
+                world.faults.counts[kind] += 1
+                world.note(f"-- {kind}")
 
 
 def _revoke(world: World) -> None:
@@ -304,6 +329,22 @@ def _pause(world: World) -> bool:
     return True
 
 
+def _disagree(world: World) -> bool:
+    """Let another node have other blocks where the next ones become final."""
+    rng, ledger = world.faults.rng, world.ledger
+    if ledger.rivals:
+        return False
+    final = ledger._chain[-1].block.number - ledger.finality_depth
+    for number in range(max(1, final), final + 4):
+        ledger.rivals[number] = Block(number, _hash(rng), _hash(rng), 0)
+    world.outside(rng.uniform(5, 40), ledger.rivals.clear)
+    return True
+
+
+def _hash(rng: random.Random) -> ids.BlockHash:
+    return ids.BlockHash(rng.randbytes(32))
+
+
 HAPPENS: dict[str, Callable[[World], bool]] = {
     "crash": _crash,
     "frozen": _freeze,
@@ -318,6 +359,7 @@ HAPPENS: dict[str, Callable[[World], bool]] = {
     "fees rise": _fees,
     "gas falls": _gas,
     "paused": _pause,
+    "nodes disagree": _disagree,
 }
 
 

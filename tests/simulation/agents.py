@@ -1,16 +1,15 @@
-"""The organisations' agents: the real verbs over faulting ports; journal, bytes and desk in memory."""
+"""The organisations' agents: the real verbs over faulting ports; journal and desk in memory, the bytes in files."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ledger_service.domain import dataset, errors, ids
-from ledger_service.domain.dataset import Entry
+from ledger_service.domain import errors, ids
 from ledger_service.testing.signer import MemorySigner
 from tests.simulation.evidence import SimModels
 from tests.simulation.loop import Dead, Process
@@ -20,7 +19,7 @@ from validators.agent.agent import Agent
 from validators.agent.check import Checker
 from validators.agent.desk import Decision, Desk
 from validators.agent.house import House
-from validators.agent.kept import Kept
+from validators.agent.kept import FRESH, Kept
 from validators.agent.outcomes import Outcomes
 from validators.agent.pace import Pace
 from validators.agent.pen import Pen
@@ -34,6 +33,9 @@ from validators.rules.policy import Policy, judge
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+STOP_SECONDS = 1.5
+KEPT_BYTES = 1_000_000_000
+
 
 @dataclass
 class Home:
@@ -41,8 +43,8 @@ class Home:
 
     number: int
     policy: Policy
+    folder: Path
     journal: list[dict[str, Any]] = field(default_factory=list)
-    kept: dict[str, bytes] = field(default_factory=dict)
     desk: dict[ids.OrderId, Decision] = field(default_factory=dict)
     durable: int = 0  #: lines of the journal that survive a loss of power
 
@@ -56,6 +58,8 @@ class Home:
     def lose_power(self) -> None:
         """Drop what is not durable."""
         del self.journal[self.durable :]
+        for fresh in self.folder.glob(f"kept/{FRESH}*"):
+            fresh.unlink()
 
 
 class MemoryJournal:
@@ -120,73 +124,6 @@ class MemoryBook(Book):
         """Nothing is open."""
 
 
-class MemoryKept(Kept):
-    """The agent's own copies in memory, hashed while they come in."""
-
-    def __init__(self, process: Process, home: Home) -> None:  # there is no folder
-        self._process = process
-        self._whole = home.kept
-        self._fresh: dict[str, bytes] = {}
-        self._users = {}
-        self._owned: dict[ids.OrderId, set[str]] = {}
-
-    def use(self, entry: Entry, order: ids.OrderId) -> None:
-        """Note that an order needs a file."""
-        self._users.setdefault(_name(entry), set()).add(order)
-        self._owned.setdefault(order, set()).add(_name(entry))
-
-    def has(self, entry: Entry) -> bool:
-        """Say whether it is here."""
-        return _name(entry) in self._whole or _name(entry) in self._fresh
-
-    async def keep(self, *orders: ids.OrderId) -> None:
-        """Keep for ever."""
-        await asyncio.sleep(0)
-        self._check()
-        for order in orders:
-            for name in self._owned.pop(order, ()):
-                if name in self._fresh:
-                    self._whole[name] = self._fresh.pop(name)
-                self._users.pop(name, None)
-
-    def let_go(self, order: ids.OrderId) -> None:
-        """Drop what is fresh."""
-        self._check()
-        for name in self._owned.pop(order, ()):
-            users = self._users.get(name, set())
-            users.discard(order)
-            if not users:
-                self._users.pop(name, None)
-                self._fresh.pop(name, None)
-
-    async def take(self, entry: Entry, chunks: AsyncGenerator[bytes, None]) -> None:
-        """Take a file in. Raise DigestMismatch."""
-        hasher, data = dataset.FileHasher(entry.chunk), b""
-        async for chunk in chunks:
-            hasher.update(chunk)
-            data += chunk
-        self._check()
-        if hasher.size != entry.size or hasher.root() != entry.root:
-            raise errors.DigestMismatch(path=entry.path, expected=entry.root.hex())
-        self._fresh[_name(entry)] = data
-
-    def read(self, entry: Entry) -> bytes:
-        """Return it."""
-        name = _name(entry)
-        if name not in self._whole and name not in self._fresh:
-            raise errors.NotFound("Not kept.", path=entry.path)
-        return self._whole.get(name) or self._fresh[name]
-
-    def drop(self, entry: Entry) -> None:
-        """Forget it."""
-        self._whole.pop(_name(entry), None)
-        self._fresh.pop(_name(entry), None)
-
-    def _check(self) -> None:
-        if not self._process.alive:
-            raise Dead
-
-
 class WatchedChecker(Checker):
     """The real checks; whatever they, and the rules after them, have nothing against is shown."""
 
@@ -225,10 +162,6 @@ class MemoryDesk(Desk):
             self._desk.pop(order, None)
 
 
-def _name(entry: Entry) -> str:
-    return f"{entry.root.hex()}-{entry.chunk}"
-
-
 @dataclass
 class Running:
     """One life of an agent."""
@@ -237,9 +170,17 @@ class Running:
     book: MemoryBook
     desk: MemoryDesk
     ledger: LedgerPort
+    house: House
+    main: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """End as the command does when it is told to."""
+        self.main.cancel()
+        stopping = asyncio.create_task(self.house.stop())
+        await asyncio.wait({self.main, stopping}, timeout=STOP_SECONDS)
 
 
-def start(world: World, home: Home, clock: SimClock, folder: Path) -> Running:
+def start(world: World, home: Home, clock: SimClock) -> Running:
     """Start an agent in its folder."""
     number = home.number
     process = Process(f"agent {number}")
@@ -249,12 +190,17 @@ def start(world: World, home: Home, clock: SimClock, folder: Path) -> Running:
     ledger: Any = port
     source = SourcePort(process, world.faults, world.services)
     book, desk = MemoryBook(MemoryJournal(world, process, home), home), MemoryDesk(process, home)
-    signer = MemorySigner(f"verdict {number}")
-    pen = Pen(ledger=ledger, send=port.send, signer=signer, book=book, clock=clock)
+    pen = Pen(
+        ledger=ledger,
+        send=port.send,
+        signer=MemorySigner(f"verdict {number}"),
+        book=book,
+        clock=clock,
+    )
     common: dict[str, Any] = {"organisation": number, "ledger": ledger, "pen": pen, "book": book}
     own: dict[str, Any] = {"source": source, "policy": home.policy, "clock": clock}
     pace = Pace()
-    agent = _agent(world, process, home, pace, common, own)
+    agent = _agent(world, home, pace, common, own)
     house = House(
         agent=agent,
         accounts=Accounts(**common),
@@ -263,24 +209,26 @@ def start(world: World, home: Home, clock: SimClock, folder: Path) -> Running:
         ledger=ledger,
         book=book,
         desk=desk,
-        work=Work(folder=folder / str(number), **common, **own),
+        work=Work(folder=home.folder / "reports", **common, **own),
         first_block=0,
         prepare=_ready,
         **own,
     )
-    process.spawn(world.loop, house.run()).add_done_callback(lambda _: world.ended(process))
-    return Running(process, book, desk, port)
+    main = process.spawn(world.loop, house.run())
+    main.add_done_callback(lambda _: world.ended(process))
+    return Running(process, book, desk, port, house, main)
 
 
 def _agent(
     world: World,
-    process: Process,
     home: Home,
     pace: Pace,
     common: dict[str, Any],
     own: dict[str, Any],
 ) -> Agent:
     registry = Registry(common["ledger"], own["clock"])
+    kept = Kept(home.folder / "kept", KEPT_BYTES)
+    kept.tidy()
     models: Any = SimModels(lambda data: world.check.ran(home.number, data))
     checker = WatchedChecker(
         passed=lambda case: world.check.passed(home.number, case.order),
@@ -289,7 +237,7 @@ def _agent(
         domain=world.ledger.orders,
         registry=registry,
         source=own["source"],
-        kept=MemoryKept(process, home),
+        kept=kept,
         models=models,
         clock=own["clock"],
         dataset_max_bytes=1_000_000,
@@ -298,4 +246,5 @@ def _agent(
 
 
 async def _ready() -> None:
-    """Chain and key are what they must be."""
+    """Find that chain and key are what they must be."""
+    await asyncio.sleep(0)

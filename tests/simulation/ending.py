@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 5.0
 PATIENCE_SECONDS = 1800.0
 AGENTS = ("agent 1", "agent 2", "agent 3")
+OVER = frozenset({DeliveryState.DONE, DeliveryState.DEAD})
 
 
 async def play(world: World) -> None:
@@ -32,7 +33,7 @@ async def play(world: World) -> None:
     for name in AGENTS:
         world.start(name)
     tasks = [world.loop.create_task(actors.mine(world)), *_devices(world)]
-    posting = tasks[1:]
+    world.posting += tasks[1:]
     tasks += [
         world.loop.create_task(actors.operate(world)),
         world.loop.create_task(actors.people(world)),
@@ -41,8 +42,8 @@ async def play(world: World) -> None:
     await asyncio.sleep(60 * world.shape.minutes)
     trouble.cancel()
     _mend(world)
-    await _until_well(world, posting)
-    for task in tasks:
+    await _until_well(world)
+    for task in [*tasks, *world.posting]:
         if task.done() and task.exception() is not None:
             raise task.exception()  # type: ignore[misc]  # it is there
         task.cancel()
@@ -63,6 +64,7 @@ def _mend(world: World) -> None:
     world.loop.doomed = 0
     world.halted = False
     world.turns.down = False
+    world.ledger.rivals.clear()
     world.ledger.most_gas = GAS
     world.ledger.price = max(world.ledger.price, world.ledger.least_price)
     for name, process in world.running.items():
@@ -75,12 +77,12 @@ def _mend(world: World) -> None:
         port.behind = 0
 
 
-async def _until_well(world: World, posting: list[asyncio.Task[None]]) -> None:
+async def _until_well(world: World) -> None:
     end = world.loop.time() + PATIENCE_SECONDS
     while world.loop.time() < end:
         await asyncio.sleep(LOOK_SECONDS)
-        left = [f"{sum(not t.done() for t in posting)} devices still post"]
-        if all(task.done() for task in posting):
+        left = [f"{sum(not t.done() for t in world.posting)} devices still post"]
+        if all(task.done() for task in world.posting):
             left = await unfinished(world)
         if not left:
             return
@@ -94,7 +96,7 @@ async def unfinished(world: World) -> list[str]:
         for evidence in world.accepted:
             left += await _evidence(world, rows, evidence)
         counts = await rows.outbox.counts()
-        left += [f"{n} deliveries {at}" for at, n in counts.items() if at[1] != DeliveryState.DONE]
+        left += [f"{n} deliveries {at}" for at, n in counts.items() if at[1] not in OVER]
         for signer in sorted(world.ledger.registry.builders):
             left += [f"{row.key[:20]} is stored" for row in await rows.outgoing.unfinished(signer)]
     for name, life in world.lives.items():
@@ -158,6 +160,7 @@ def _told(world: World, order: str) -> list[str]:
     return [
         f"{name} heard {len(heard)} of {len(told)} of {order[:8]}"
         for name in world.shape.destinations
-        if len(heard := world.check._heard[name, order])
+        if (name, order) not in world.unordered
+        and len(heard := world.check._heard[name, order])
         != len(told := world.check.moves(order, name))
     ]

@@ -214,7 +214,11 @@ class Check:
     def _outbox(self, before: State, after: State) -> None:
         for dedup, row in after.outbox.rows.items():
             old = before.outbox.rows.get(dedup)
-            if old is row or row.state is not DeliveryState.DONE:
+            if old is row:
+                continue
+            if row.state is DeliveryState.DEAD and dedup not in self._world.given_up:
+                self.wrong("lost", f"{dedup} is dead, and no person said so")
+            if row.state is not DeliveryState.DONE:
                 continue
             if dedup not in self._world.destinations[row.destination].delivered:
                 self.wrong("lost", f"{dedup} is done and was never delivered")
@@ -307,6 +311,8 @@ class Check:
         told = self.moves(delivery.key, name)
         if place not in told:
             self.wrong("one effect", f"{name} got {delivery.kind} at {place}, which is not final")
+        elif (name, delivery.key) in self._world.unordered:
+            return  # a person took one out of the middle
         elif heard != told[: len(heard)]:
             self.wrong("sequence", f"{name} heard {heard} of {delivery.key[:8]}, the chain {told}")
 

@@ -7,10 +7,7 @@ import contextvars
 import heapq
 import random
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Any
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 TURNS = 1000
@@ -38,6 +35,7 @@ class Process:
         self.number = sum(name.encode())
         self.alive = True
         self.frozen = False
+        self.leaving = False  #: it was told to stop, and ends by itself
         self.parked: list[asyncio.Handle] = []
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.last_words: list[Callable[[], None]] = []
@@ -47,6 +45,36 @@ class Process:
         context = contextvars.copy_context()
         context.run(PROCESS.set, self)
         return loop.create_task(work, context=context)
+
+
+class Seen(Coroutine[Any, Any, Any]):
+    """A coroutine whose loop is told each time it begins to wait."""
+
+    __slots__ = ("_loop", "work")
+
+    def __init__(self, loop: SimLoop, work: Coroutine[Any, Any, Any]) -> None:
+        self._loop = loop
+        self.work = work
+
+    def __await__(self) -> Any:
+        """Nobody awaits it: it is a task's."""
+        raise NotImplementedError
+
+    def send(self, value: Any) -> Any:
+        """Go on to the next wait."""
+        waits_for = self.work.send(value)
+        self._loop.suspended(self.work)
+        return waits_for
+
+    def throw(self, *given: Any) -> Any:
+        """Let it raise where it waits, and go on to the next wait."""
+        waits_for = self.work.throw(*given)
+        self._loop.suspended(self.work)
+        return waits_for
+
+    def close(self) -> None:
+        """End it."""
+        self.work.close()
 
 
 class SimLoop(asyncio.BaseEventLoop):
@@ -66,6 +94,9 @@ class SimLoop(asyncio.BaseEventLoop):
         self.digest = 0
         self.doomed = 0  #: the step at which the process whose turn it is dies; 0: none does
         self.on_doom: Callable[[Process], bool] = lambda _: False
+        self.aims: Callable[[Any], bool] = lambda _: False  #: given a coroutine that waits now
+        self.on_hit: Callable[[Process], None] = lambda _: None
+        self._is_hit = False
         self.failures: list[dict[str, Any]] = []
         self.set_task_factory(_make_task)  # type: ignore[arg-type]  # the context is passed on
         self.set_exception_handler(lambda _, context: self.failures.append(context))
@@ -137,6 +168,14 @@ class SimLoop(asyncio.BaseEventLoop):
             self.steps += 1
             self.digest = (self.digest * 1_000_003 + at) & MASK
         handle._run()
+        if self._is_hit:
+            self._is_hit = False
+            if process is not None:
+                self.on_hit(process)
+
+    def suspended(self, work: Any) -> None:
+        """Hear of a coroutine that waits now; if it is aimed at, its process dies after this turn."""
+        self._is_hit = self._is_hit or self.aims(work)
 
     def thaw(self, process: Process) -> None:
         """Let a frozen process go on."""
@@ -145,31 +184,30 @@ class SimLoop(asyncio.BaseEventLoop):
         process.parked.clear()
 
 
-def kill(process: Process, seen: Callable[[TracebackType | None], None]) -> None:
+def kill(process: Process, seen: Callable[[Any], None]) -> None:
     """End a process where it stands. Its tasks are torn down; the ports refuse what they still ask.
 
-    `seen` is shown, for each task, the frames in which it died, the outermost first.
+    `seen` is shown each task's coroutine, where it still waits.
     """
     process.alive = False
     process.parked.clear()
     for task in list(process.tasks):
         if not task.done():
-            _tear_down(task, seen)
+            seen_by: Any = task.get_coro()
+            seen(seen_by.work)
+            _tear_down(task, seen_by.work)
     process.tasks.clear()
     for word in process.last_words:
         word()
     process.last_words.clear()
 
 
-def _tear_down(task: asyncio.Task[Any], seen: Callable[[TracebackType | None], None]) -> None:
+def _tear_down(task: asyncio.Task[Any], work: Any) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is on purpose
-    work: Any = task.get_coro()
     for attempt in range(THROWS):
         try:
             work.throw(Dead() if attempt < CANCELLATIONS else Killed())
         except BaseException as exc:  # noqa: BLE001  whatever it ends with, it has ended
-            if not attempt:
-                seen(exc.__traceback__)
             exc.__traceback__ = None
             return
     raise RuntimeError(f"{work} does not end")  # and would keep what it holds
@@ -178,9 +216,10 @@ def _tear_down(task: asyncio.Task[Any], seen: Callable[[TracebackType | None], N
 def _make_task(
     loop: SimLoop, work: Coroutine[Any, Any, Any], context: contextvars.Context | None = None
 ) -> asyncio.Task[Any]:
-    task = asyncio.Task(work, loop=loop, context=context)
     process = PROCESS.get() if context is None else context.get(PROCESS)
-    if process is not None:
-        process.tasks[task] = None
-        task.add_done_callback(lambda done: process.tasks.pop(done, None))
+    if process is None:
+        return asyncio.Task(work, loop=loop, context=context)
+    task: asyncio.Task[Any] = asyncio.Task(Seen(loop, work), loop=loop, context=context)
+    process.tasks[task] = None
+    task.add_done_callback(lambda done: process.tasks.pop(done, None))
     return task

@@ -23,6 +23,7 @@ from ledger_service.services.send import Sender
 from ledger_service.services.track import Track
 from ledger_service.services.wakes import Wake, Wakes, wait
 from ledger_service.testing.signer import MemorySigner
+from tests.simulation import deeds
 from tests.simulation.evidence import CARD, PLANS, Packed, asset_of, pieces
 from tests.simulation.loop import Process
 from tests.simulation.ports import DestinationPort, LedgerPort, ObjectsPort, SimClock
@@ -40,14 +41,6 @@ KEEP = timedelta(minutes=1)
 PACE = Pace(longest_pause=timedelta(minutes=2))
 
 
-class NoLocations:
-    """The Locations port of a service that copies nothing."""
-
-    def open(self, location: str, path: str) -> Any:
-        """Refuse."""
-        raise errors.LocationNotAllowed(found=location, path=path)
-
-
 class Site:
     """One life of one process of the service."""
 
@@ -62,11 +55,15 @@ class Site:
         ledger: Any = self.ledger
         common: dict[str, Any] = {"store": self.store, "ledger": ledger, "clock": clock}
         common["wakes"] = self.wakes
-        sender = Sender(self.store, ledger, MemorySigner(BUILDER), clock, patience=PATIENCE)
+        self.sender = sender = Sender(
+            self.store, ledger, MemorySigner(BUILDER), clock, patience=PATIENCE
+        )
         assets = {asset_of(device): CARD.asset_type for device in range(world.shape.devices)}
         known: dict[str, Any] = {"plans": PLANS, "asset_types": assets}
         limits = Limits(backlog=100)
-        self.seal = Seal(objects=objects, locations=NoLocations(), limits=limits, **known, **common)
+        self.seal = Seal(
+            objects=objects, locations=deeds.Folders(world), limits=limits, **known, **common
+        )
         routes = {name: ROUTES[name] for name in world.shape.destinations}
         builder = sender.address
         self.follow = Follow(start=0, builder=builder, routes=routes, **common)
@@ -133,8 +130,10 @@ class Site:
 
     # ---- what the API makes of the verbs
 
-    async def post(self, packed: Packed) -> Sealed:
-        """Post evidence."""
+    async def post(self, packed: Packed, *, folder: bool = False) -> Sealed:
+        """Post evidence, or let its files be copied from a `folder`."""
+        if folder:
+            return await self.seal.from_location(packed.envelope, packed.id.hex())
         sealing = await self.seal.begin(packed.envelope)
         if isinstance(sealing, Sealed):
             return sealing
@@ -188,15 +187,21 @@ class Services:
 
     world: World
     sites: dict[str, tuple[Process, Site]] = field(default_factory=dict)
+    mains: dict[str, tuple[list[asyncio.Task[Any]], str]] = field(default_factory=dict)
 
     def start(self, name: str, role: str, clock: SimClock) -> Process:
         """Start a process."""
         process = Process(name)
         site = Site(self.world, process, clock)
-        for work in site.loops(role, clock):
-            process.spawn(self.world.loop, work)
+        tasks = [process.spawn(self.world.loop, work) for work in site.loops(role, clock)]
         self.sites[name] = (process, site)
+        self.mains[name] = (tasks, role)
         return process
+
+    async def stop(self, name: str) -> None:
+        """Let a process end as it does when it is told to."""
+        tasks, role = self.mains[name]
+        await deeds.stop_site(tasks, self.sites[name][1], role)
 
     async def ask(
         self, work: Callable[[Site], Awaitable[Any]], *, patience: float = ASK_SECONDS
@@ -229,7 +234,7 @@ class Services:
             timer.cancel()
 
     def _answers(self, name: str, process: Process) -> bool:
-        return process.alive and name.startswith(("api", "all"))
+        return process.alive and not process.leaving and name.startswith(("api", "all"))
 
 
 def _gone(answer: asyncio.Future[Any]) -> None:

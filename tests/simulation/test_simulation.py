@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.coverage import VERBS, waits
+from tests.simulation.coverage import OUTSIDE, VERBS, waits
 from tests.simulation.faults import KINDS
 from tests.simulation.invariants import INVARIANTS
 
@@ -43,6 +43,7 @@ def test_as_many_seeds_as_fit_in_two_minutes_break_no_invariant(tmp_path: Path) 
     assert found["seedsOnSqlite"] >= 1
     assert found["steps"] > LEAST_STEPS
     assert sum(times > 0 for times in found["faults"].values()) > LEAST_KINDS
+    assert found["faults"]["crash at a place"] > 0
 
 
 @pytest.mark.timeout(600)
@@ -64,6 +65,14 @@ def test_other_seeds_give_other_runs(tmp_path: Path) -> None:
 def test_every_verb_is_watched_where_it_waits() -> None:
     assert {place.split(":")[0] for place in waits()} == set(VERBS)
     assert len(waits()) > 300
+
+
+def test_only_what_speaks_to_sockets_is_left_out() -> None:
+    for module, imported in OUTSIDE.items():
+        assert imported in (ROOT / module).read_text(encoding="utf-8")
+    for module in VERBS:
+        text = (ROOT / module).read_text(encoding="utf-8")
+        assert not any(imported in text for imported in OUTSIDE.values()), module
 
 
 def test_the_page_names_every_fault_and_every_invariant() -> None:

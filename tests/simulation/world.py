@@ -18,6 +18,7 @@ from ledger_service.testing.ledger import MemoryLedger
 from ledger_service.testing.objects import MemoryObjects
 from ledger_service.testing.signer import MemorySigner
 from tests.simulation import actors, agents, ending, sqlite
+from tests.simulation.aim import Aim
 from tests.simulation.coverage import Deaths
 from tests.simulation.entropy import seeded
 from tests.simulation.evidence import DETECTOR, Packed, asset_of, pool, public_key
@@ -33,6 +34,8 @@ TAIL = 60
 LEASE = PACE.lease.total_seconds()
 ORGANISATIONS = (1, 2, 3)
 SQL_EVERY = 20
+#: What uploads left whose process was killed long ago.
+LEFT_OVER = [f"staging/20200101T00000{n}-{n}" for n in range(3)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +58,37 @@ class Shape:
     withdraws: bool
     creep: float
     episodes: bool
+    aim: float
+    hurry: float
+    hasty: bool
+    rewritable: bool
 
     @classmethod
     def of(cls, seed: int, rng: random.Random) -> Shape:
         """Choose."""
         deep, sql = rng.random() < 0.12, seed % SQL_EVERY == 1
+        crowd = rng.random() < 0.04 and not sql
         return cls(
-            devices=1 if sql else rng.choice((1, 2, 2, 3)),
-            evidence=rng.randint(2, 4),
+            devices=1 if sql else 3 if crowd else rng.choice((1, 2, 2, 3)),
+            evidence=rng.randint(8, 10) if crowd else rng.randint(2, 4),
             destinations=tuple(rng.sample(sorted(ROUTES), 2)),
             split=rng.random() < 0.5,
             depth=rng.randint(1, 4),
             deep=deep,
             sql=sql,
             intensity=rng.choice((0.3, 1.0, 2.0)),
-            calm=rng.choice((4.0, 8.0, 20.0)),
-            minutes=rng.uniform(0.7, 1.0) if sql else rng.uniform(1.0, 3.0),
+            calm=rng.choice((2.5, 6.0, 15.0)),
+            minutes=rng.uniform(0.7, 1.0) if sql else rng.uniform(1.5, 3.0),
             person=rng.random() < 0.3,
             ends=rng.random() < 0.6,
             revokes=rng.random() < 0.1,
             withdraws=rng.random() < 0.15,
             creep=rng.choice((0.0, 0.0001, 0.001)),
             episodes=rng.random() < 0.25,
+            aim=rng.choice((0.0, 0.5, 1.0)),
+            hurry=1.0 if crowd else 10.0,
+            hasty=rng.random() < 0.2,
+            rewritable=rng.random() < 0.5,
         )
 
 
@@ -120,7 +132,9 @@ class World:
         self.deaths = Deaths()
         self.clock = SimClock(self.loop)
         self.ledger = MemoryLedger(finality_depth=shape.depth, clock=self.clock)
+        self.ledger.rewritable = shape.rewritable
         self.objects = MemoryObjects()
+        self.objects.objects |= dict.fromkeys(LEFT_OVER, b"half")
         self.turns = Turns()
         self.check = Check(self)
         self.watched = sqlite.Database(folder) if shape.sql else WatchedStore()
@@ -136,18 +150,31 @@ class World:
         self.paused: set[str] = set()
         self.revoked = False
         self.withdrawn: set[ids.EvidenceId] = set()
+        self.given_up: set[str] = set()  #: deliveries that a person ended
+        self.unordered: set[tuple[str, str]] = set()  #: destination and order of those
+        self.posting: list[asyncio.Task[None]] = []
         self.running: dict[str, Process] = {}
         self.ledgers: dict[str, LedgerPort] = {}
         self.clocks: dict[str, SimClock] = {}
-        self.homes = {n: agents.Home(n, self._policy(n)) for n in ORGANISATIONS}
+        self.homes = {n: agents.Home(n, self._policy(n), folder / str(n)) for n in ORGANISATIONS}
         self.lives: dict[str, agents.Running] = {}
         self._people()
+        self._deaths()
+
+    def _deaths(self) -> None:
         self.loop.on_doom = self._doom
+        self.aim = Aim(random.Random(f"aim {self.seed}"), self.shape.aim)  # noqa: S311  a schedule, no secret
+        self.loop.aims = self._aims
+        self.loop.on_hit = self._hit
 
     def _policy(self, number: int) -> Policy:
         asks = self.shape.person and number == 2
         hours = 24 if self.shape.episodes else 0
-        return Policy(episode_hours=hours, person_above=0 if asks else 5_000_000)
+        return Policy(
+            episode_hours=hours,
+            person_above=0 if asks else 5_000_000,
+            not_proposed_minutes=1 if self.shape.hasty else 30,
+        )
 
     def _people(self) -> None:
         ledger = self.ledger
@@ -185,7 +212,7 @@ class World:
         self.note(f"{name} starts")
         if name.startswith("agent"):
             home = self.homes[int(name.rsplit(maxsplit=1)[-1])]
-            life = agents.start(self, home, clock, self.folder)
+            life = agents.start(self, home, clock)
             self.lives[name] = life
             self.running[name], self.ledgers[name] = life.process, life.ledger
             return
@@ -215,7 +242,7 @@ class World:
 
     def ended(self, process: Process) -> None:
         """Start a process again that ended by itself, as whoever supervises it does."""
-        if process.alive:
+        if process.alive and not process.leaving:
             self.note(f"{process.name} ends by itself")
             self.crash(process.name, 5.0)
 
@@ -226,6 +253,16 @@ class World:
         self.crash(process.name, self.faults.rng.uniform(0.1, 10))
         self.draw_doom()
         return True
+
+    def _aims(self, work: Any) -> bool:
+        process = PROCESS.get()
+        alive = process is not None and process.alive
+        return alive and self.faults.on and self.aim.hits(work)
+
+    def _hit(self, process: Process) -> None:
+        if process.alive and self.faults.on:
+            self.faults.counts["crash at a place"] += 1
+            self.crash(process.name, self.faults.rng.uniform(0.1, 10))
 
     def draw_doom(self) -> None:
         """Choose the step at which the next process dies."""
