@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from ledger_service.api import evidence, health, orders, problems
+from ledger_service.api import evidence, feed, health, orders, problems
 from ledger_service.api.parts import Parts
 from ledger_service.api.problems import PROBLEM
 
@@ -37,6 +37,6 @@ def create_app(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> 
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
     )
     problems.install(app)
-    for router in (evidence.router, orders.router, health.router):
+    for router in (evidence.router, orders.router, feed.router, health.router):
         app.include_router(router)
     return app

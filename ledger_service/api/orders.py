@@ -1,18 +1,17 @@
-"""Orders: read them, take one back, end the work; the feed to the organisations; datasets."""
+"""Orders: read them, take one back, end the work; datasets."""
 
 from __future__ import annotations
 
 import base64
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from ledger_service.api.auth import (
     Checker,
     Credentials,
     Operator,
-    Organisation,
     Reader,
     Technician,
     identify,
@@ -21,8 +20,6 @@ from ledger_service.api.bodies import read_small
 from ledger_service.api.parts import Parts, parts_of
 from ledger_service.api.schemas import (
     ClosedAnswer,
-    FeedAnswer,
-    FeedItem,
     Hex32,
     OrderAnswer,
     OrderSummary,
@@ -31,9 +28,7 @@ from ledger_service.api.schemas import (
 )
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import Outcome, Status
-from ledger_service.domain.records import Role
-from ledger_service.services.close import MAX_CLOSE_OUT_BYTES, MAX_RESULT_BYTES
-from ledger_service.services.wakes import wait
+from ledger_service.services.close import MAX_CLOSE_OUT_BYTES
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 WithParts = Annotated[Parts, Depends(parts_of)]
@@ -42,11 +37,7 @@ StatusName = Literal[
     "Contested", "Completed", "Cancelled",
 ]  # fmt: skip
 OutcomeName = Literal["cured", "not-cured", "false-alarm", "not-carried-out"]
-Number = Annotated[int, Path(ge=1, le=255)]
 AssetName = Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
-MAX_SEQUENCE = 2**53 - 1  #: beyond it, neither JSON nor every database agrees
-FEED_PAGE = 20  #: each line holds a whole envelope
-FEED_POLL_SECONDS = 0.25
 
 
 def body_of(media_type: str) -> dict[str, Any]:
@@ -104,45 +95,6 @@ async def get_close_out(digest: Hex32, parts: WithParts, _: Checker) -> Streamin
     chunks = await parts.fetch.close_out(ids.parse32(digest))
     headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
-
-
-@router.put(
-    "/orders/{order}/results/{organisation}",
-    status_code=204,
-    openapi_extra=body_of("application/json"),
-)
-async def put_result(
-    order: Hex32, organisation: Number, request: Request, parts: WithParts, token: Organisation
-) -> Response:
-    """Hand in the result document of an approval; its digest on chain decides what it is worth."""
-    if token.role is not Role.OPERATOR and token.subject != str(organisation):
-        raise errors.Forbidden(found=token.subject, expected=organisation)
-    document = await read_small(request, MAX_RESULT_BYTES)
-    await parts.close.hand_in(_id(order), organisation, document)
-    return Response(status_code=204)
-
-
-@router.get("/feed")
-async def feed(
-    parts: WithParts,
-    _: Organisation,
-    after: Annotated[int, Query(ge=0, le=MAX_SEQUENCE)] = 0,
-    wait_seconds: Annotated[float, Query(ge=0, le=30, alias="wait")] = 0,
-) -> FeedAnswer:
-    """Return announcements behind a sequence, waiting up to `wait` seconds for the first one."""
-    left = wait_seconds
-    while True:
-        bell = parts.wakes.announced.listen()
-        found = await parts.track.feed(after, FEED_PAGE)
-        if found or left <= 0:
-            break
-        await wait(bell, min(left, FEED_POLL_SECONDS))
-        left -= FEED_POLL_SECONDS
-    items = [
-        FeedItem(sequence=item.sequence, kind=item.kind, order=item.order.hex(), body=item.body)
-        for item in found
-    ]
-    return FeedAnswer(items=items, next=items[-1].sequence if items else after)
 
 
 @router.get("/datasets/{root}", tags=["datasets"], openapi_extra={"security": [{}]})

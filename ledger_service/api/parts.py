@@ -12,6 +12,7 @@ from ledger_service.chain.nodes import NodeView
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.fetch import Fetch
+from ledger_service.services.inline import Inline
 from ledger_service.services.seal import Seal
 from ledger_service.services.track import Track
 from ledger_service.services.wakes import Wakes
@@ -31,6 +32,7 @@ class Parts:
     anchor: Anchor
     track: Track
     fetch: Fetch
+    inline: Inline
     close: Close
     wakes: Wakes
     ready: Callable[[], Awaitable[dict[str, int]]]

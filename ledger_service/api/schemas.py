@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -223,6 +224,9 @@ class FeedItem(_Answer):
     kind: str = Field(examples=["order"])
     order: str = ID
     body: dict[str, Any]
+    files: Mapping[str, str] = Field(
+        default={}, description="Of a small dataset, where asked for: base64 by path"
+    )
 
 
 class FeedAnswer(_Answer):
@@ -230,6 +234,40 @@ class FeedAnswer(_Answer):
 
     items: list[FeedItem]
     next: int
+
+
+class HandedIn(BaseModel):
+    """A result document that is handed in; base64 of its exact bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order: str = Field(pattern="^(0x)?[0-9a-f]{64}$", examples=[EXAMPLE])
+    organisation: int = Field(ge=1, le=255, strict=True)
+    document: str = Field(json_schema_extra={"contentEncoding": "base64"})
+
+
+class HandIn(BaseModel):
+    """The body of a request that hands results in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    results: list[HandedIn]
+
+
+class ResultAnswer(_Answer):
+    """What became of one of them; `code` and `detail` say why it is not kept."""
+
+    order: str = ID
+    organisation: int
+    kept: bool
+    code: str = Field(default="", examples=["NF00"])
+    detail: str = ""
+
+
+class ResultsAnswer(_Answer):
+    """What became of results that were handed in, in their order."""
+
+    results: list[ResultAnswer]
 
 
 class ClosedAnswer(_Answer):

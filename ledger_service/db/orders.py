@@ -132,14 +132,15 @@ class SqlOrders:
         """Set the status anew after a rewind."""
         await self._connection.execute(_SET, [_set(wanted, status, block, "")])
 
-    async def add_result(self, item: Result) -> None:
-        """Keep a result document beside the others; the same again changes nothing."""
-        values = {**sql.values_of(item), "digest": result_digest(item.document)}
-        insert = sql.insert(self._connection, result).values(values)
-        await self._connection.execute(insert.on_conflict_do_nothing())
+    async def add_result(self, *items: Result) -> None:
+        """Keep result documents beside the others; the same again changes nothing."""
+        values = [{**sql.values_of(item), "digest": result_digest(item.document)} for item in items]
+        if values:
+            insert = sql.insert(self._connection, result).on_conflict_do_nothing()
+            await self._connection.execute(insert, values)
 
     async def results(self, *orders: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents handed in, by organisation and digest."""
+        """Return the result documents handed in, by order, organisation and digest."""
         table = result.c
         query = select(result).where(table.order.in_(orders))
         query = query.order_by(table.order, table.organisation, table.digest)

@@ -181,14 +181,14 @@ class OrderRows(Protocol):
     async def reset(self, order: ids.OrderId, status: Status, block: int | None) -> None:
         """Set the status anew after a rewind of the chain; the table does not apply."""
 
-    async def add_result(self, result: Result) -> None:
-        """Keep a result document beside the others; the same again changes nothing.
+    async def add_result(self, *results: Result) -> None:
+        """Keep result documents beside the others; the same again changes nothing.
 
         The chain says which of an organisation's documents counts, and may say so later.
         """
 
     async def results(self, *orders: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents handed in for them, by organisation and digest."""
+        """Return the result documents handed in for these orders, by order, organisation and digest."""
 
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, object]) -> int:
         """Append to the feed; return the sequence. One announcement per (kind, order)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from ledger_service import ports
 from ledger_service.domain import errors, ids, result
@@ -61,23 +61,21 @@ class Close:
                 break
         return bool(sent)
 
-    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
-        """Keep an organisation's result document. Its digest on chain decides what it is worth.
+    async def hand_in(self, *items: Result) -> Sequence[errors.LedgerError | None]:
+        """Keep organisations' result documents. Their digests on chain decide what they are worth.
 
         An agent that lost its folder may hand in another one than that whose digest comes on chain,
-        so none takes another's place. Raise TooLarge, MalformedJson, UnknownField, NotFound;
-        Conflict for one too many that the chain does not name.
+        so none takes another's place. Each is judged by itself: return, in their order, why one is
+        not kept (TooLarge, MalformedJson, UnknownField, NotFound; Conflict for one too many that the
+        chain does not name), None for what is kept. They become durable together.
         """
-        if len(document) > MAX_RESULT_BYTES:
-            raise errors.TooLarge(found=len(document), expected=f"at most {MAX_RESULT_BYTES}")
-        opened = result.loads(document)
-        if (opened.order, opened.organisation) != (order, organisation):
-            raise errors.UnknownField("The result is of another order or organisation.")
-        item = Result(order, organisation, document)
+        found = [_why_no_result(item) for item in items]
+        good = [item for item, why in zip(items, found, strict=True) if why is None]
+        if not good:
+            return found
         async with self._store.transaction() as rows:
-            await rows.orders.get(order)
-            await _check_room(rows, item)
-            await rows.orders.add_result(item)
+            judged = iter(await _keep(rows, good))
+        return [why if why is not None else next(judged) for why in found]
 
     async def complete(self, order: ids.OrderId, outcome: Outcome, report: bytes) -> bytes:
         """Store the close-out report and tell the host's agent, who signs; return its SHA-256.
@@ -155,17 +153,51 @@ class Close:
         await self._sender.broadcast(outgoing)
 
 
-async def _check_room(rows: ports.Transaction, item: Result) -> None:
-    """Raise Conflict if an organisation has all documents that it may have, and this is a new one."""
-    kept = [
-        it for it in await rows.orders.results(item.order) if it.organisation == item.organisation
-    ]
-    if len(kept) < MOST_RESULTS or item in kept:
-        return
+def _why_no_result(item: Result) -> errors.LedgerError | None:
+    """Return what a document itself has against it."""
+    if len(item.document) > MAX_RESULT_BYTES:
+        return errors.TooLarge(found=len(item.document), expected=f"at most {MAX_RESULT_BYTES}")
+    try:
+        opened = result.loads(item.document)
+    except errors.LedgerError as exc:
+        return exc
+    if (opened.order, opened.organisation) != (item.order, item.organisation):
+        return errors.UnknownField("The result is of another order or organisation.")
+    return None
+
+
+async def _keep(
+    rows: ports.Transaction, items: Sequence[Result]
+) -> Sequence[errors.LedgerError | None]:
+    """Keep what there is room for; return why not, in their order."""
+    orders = {item.order for item in items}
+    there = await rows.orders.evidence_of(sorted(orders))
+    kept: dict[tuple[ids.OrderId, int], list[Result]] = {}
+    for item in await rows.orders.results(*sorted(orders)):
+        kept.setdefault((item.order, item.organisation), []).append(item)
+    found: list[errors.LedgerError | None] = []
+    fresh: list[Result] = []
+    for item in items:
+        own = kept.setdefault((item.order, item.organisation), [])
+        why: errors.LedgerError | None = None
+        if item.order not in there:
+            why = errors.NotFound("No such order.", found=item.order.hex())
+        elif item not in own:
+            if len(own) < MOST_RESULTS or await _is_named(rows, item):
+                own.append(item)
+                fresh.append(item)
+            else:
+                why = errors.Conflict("Too many results of one order.", found=len(own))
+        found.append(why)
+    await rows.orders.add_result(*fresh)
+    return found
+
+
+async def _is_named(rows: ports.Transaction, item: Result) -> bool:
+    """Say whether the chain names a document: that one there is always room for."""
     digest = result.result_digest(item.document)
     events = (fact.event for fact in await rows.chain.facts(item.order))
-    if not any(isinstance(event, Approved) and event.result == digest for event in events):
-        raise errors.Conflict("Too many results of one order.", found=len(kept))
+    return any(isinstance(event, Approved) and event.result == digest for event in events)
 
 
 async def _check_end(

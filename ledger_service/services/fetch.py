@@ -35,7 +35,7 @@ class Fetch:
     async def file(self, evidence: ids.EvidenceId, path: str) -> Opened:
         """Open a file of the dataset. Raise NotFound."""
         envelope = await self.envelope(evidence)
-        entry = (await asyncio.to_thread(_entries, envelope)).get(path)
+        entry = (await asyncio.to_thread(entries_of, envelope)).get(path)
         if entry is None:
             raise errors.NotFound("The statement names no such file.", found=repr(path[:200]))
         key = file_key(entry)
@@ -52,6 +52,6 @@ class Fetch:
 
 
 @lru_cache(maxsize=8)
-def _entries(envelope: bytes) -> Mapping[str, dataset.Entry]:
+def entries_of(envelope: bytes) -> Mapping[str, dataset.Entry]:
     """Return a statement's files by path; kept, because whoever takes one file takes them all."""
     return {entry.path: entry for entry in statement.loads(dsse.loads(envelope).payload).entries}

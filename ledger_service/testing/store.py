@@ -258,13 +258,14 @@ class MemoryOrders:
             order = self._state.orders[wanted]
             self._state.orders[wanted] = replace(order, status=status, block=block, reason="")
 
-    async def add_result(self, item: Result) -> None:
-        """Keep it beside the others."""
-        key = (item.order, item.organisation, result_digest(item.document))
-        self._state.results[key] = item
+    async def add_result(self, *items: Result) -> None:
+        """Keep them beside the others."""
+        for item in items:
+            key = (item.order, item.organisation, result_digest(item.document))
+            self._state.results[key] = item
 
     async def results(self, *orders: ids.OrderId) -> Sequence[Result]:
-        """Return the result documents, by organisation and digest."""
+        """Return the result documents, by order, organisation and digest."""
         own = (key for key in self._state.results if key[0] in orders)
         return [self._state.results[key] for key in sorted(own)]
 

@@ -25,6 +25,7 @@ from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
+from ledger_service.services.inline import Inline
 from ledger_service.services.pace import Pace
 from ledger_service.services.relay import Relay
 from ledger_service.services.seal import Limits, Seal
@@ -233,6 +234,7 @@ def _parts(
         anchor=anchor,
         track=Track(shared.store),
         fetch=Fetch(shared.store, objects),
+        inline=Inline(objects),
         close=close,
         wakes=shared.wakes,
         ready=ready,

@@ -166,6 +166,20 @@ async def test_results_come_by_organisation(store: ports.Store) -> None:
         ]
 
 
+async def test_results_of_many_orders_are_kept_and_read_at_once(store: ports.Store) -> None:
+    first, second, third = (ids.OrderId(make.word("order", number)) for number in (1, 2, 3))
+    items = [Result(order, 1, b"{%d}" % at) for at, order in enumerate((first, second, third))]
+    async with store.transaction() as rows:
+        await rows.orders.add_result()
+        await rows.orders.add_result(*items, items[0])
+
+    async with store.reading() as rows:
+        found = await rows.orders.results(first, third, first)
+        assert set(found) == {items[0], items[2]}
+        assert len(found) == 2
+        assert await rows.orders.results() == []
+
+
 async def test_another_result_of_an_organisation_takes_no_place_of_an_earlier_one(
     store: ports.Store,
 ) -> None:

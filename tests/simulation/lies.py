@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ledger_service.domain.order import Content, OrdersDomain, order_id
+
+
+def of_files(files: Mapping[str, str], rng: random.Random) -> dict[str, Any]:
+    """Return files that came along, one of them other bytes, none at all, or no base64."""
+    path = rng.choice(sorted(files))
+    other = rng.choice([base64.b64encode(rng.randbytes(9)).decode(), "", "no base64", None])
+    return {**files, path: other}
 
 
 def of_line(line: dict[str, Any], domain: OrdersDomain, rng: random.Random) -> dict[str, Any]:

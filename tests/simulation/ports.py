@@ -12,6 +12,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Mapping,
     Sequence,
 )
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Sent, Unsigned
 from ledger_service.domain.facts import Block
-from ledger_service.domain.records import Delivery
+from ledger_service.domain.records import Delivery, Result
 from ledger_service.testing.clock import START
 from ledger_service.testing.destination import MemoryDestination
 from ledger_service.testing.ledger import MemoryLedger
@@ -311,12 +312,17 @@ class SourcePort(Port):
     async def feed(self, after: int, wait: float) -> list[Any]:
         """Return lines of the feed."""
         found: list[Any] = await self._ask(lambda site: site.read_feed(after, wait))
-        return [
-            lies.of_line(line, self._services.world.ledger.orders, self.faults.rng)
-            if line["kind"] == "order" and self.faults.hit("service tells another content")
-            else line
-            for line in found
-        ]
+        return [self._told(line) for line in found]
+
+    def _told(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Return a line as it is told, true or not."""
+        if line["kind"] != "order":
+            return line
+        if line["files"] and self.faults.hit("service lies"):
+            line = {**line, "files": lies.of_files(line["files"], self.faults.rng)}
+        if self.faults.hit("service tells another content"):
+            return lies.of_line(line, self._services.world.ledger.orders, self.faults.rng)
+        return line
 
     async def envelope(self, evidence: ids.EvidenceId) -> bytes:
         """Return an envelope."""
@@ -339,9 +345,15 @@ class SourcePort(Port):
         await asyncio.sleep(0)
         yield data[half:]
 
-    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
-        """Hand in a result."""
-        await self._ask(lambda site: site.close.hand_in(order, organisation, document))
+    async def hand_in(
+        self, organisation: int, documents: Mapping[ids.OrderId, bytes]
+    ) -> Mapping[ids.OrderId, str]:
+        """Hand in results."""
+        items = [Result(order, organisation, data) for order, data in documents.items()]
+        found = await self._ask(lambda site: site.close.hand_in(*items))
+        return {
+            item.order: str(why) for item, why in zip(items, found, strict=True) if why is not None
+        }
 
     async def _bytes(self, work: Callable[[Any], Awaitable[bytes]]) -> bytes:
         found: bytes = await self._ask(work)

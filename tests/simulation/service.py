@@ -15,6 +15,7 @@ from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
+from ledger_service.services.inline import Inline
 from ledger_service.services.loops import forever
 from ledger_service.services.pace import Pace
 from ledger_service.services.relay import Relay, prune
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 BUILDER = "builder"
 ASK_SECONDS = 40.0
 FEED_PAGE = 20
+INLINE_BYTES = 64 * 1024
 PATIENCE = timedelta(seconds=20)
 PERIOD = 1.0
 KEEP = timedelta(minutes=1)
@@ -84,6 +86,7 @@ class Site:
         ]
         self.track = Track(self.store)
         self.fetch = Fetch(self.store, objects)
+        self.inline = Inline(objects)
 
     def loops(self, role: str, clock: SimClock) -> list[Any]:
         """Return what a process of this role runs for ever, as the wiring has it."""
@@ -151,12 +154,14 @@ class Site:
                 break
             await wait(bell, min(left, PERIOD))
             left -= PERIOD
+        files = await self.inline.files(found, INLINE_BYTES)
         return [
             {
                 "sequence": item.sequence,
                 "kind": item.kind,
                 "order": item.order.hex(),
                 "body": item.body,
+                "files": files.get(item.order, {}),
             }
             for item in found
         ]

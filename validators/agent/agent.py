@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -27,7 +27,7 @@ from validators.agent.pen import Pen
 from validators.agent.places import Places
 from validators.agent.recall import Recall
 from validators.agent.registry import Registry
-from validators.agent.source import Source, SourceDown, announced
+from validators.agent.source import MOST_RESULTS, Source, SourceDown, announced
 from validators.agent.undecided import Undecided
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
@@ -212,22 +212,30 @@ class Agent:
 
     async def say(self, *, now: bool = False) -> None:
         """Sign and send what is decided and ready, and hand in its results. Raise ChainError, StorageError."""
-        said = await self.batches.tell(now=now)
-        await asyncio.gather(*(self.hand_in(order) for order in said))
+        await self.hand_in(await self.batches.tell(now=now))
 
-    async def hand_in(self, order: ids.OrderId) -> None:
-        """Hand in an approval's result document, if it is not there yet; a failure is tried again."""
-        document = self._book.memory.results.get(order)
-        if document is None or order in self._book.memory.decided:
-            return
+    async def hand_in(self, orders: Sequence[ids.OrderId]) -> None:
+        """Hand in the result documents of approvals, if not there yet; a failure is tried again."""
+        memory = self._book.memory
+        waiting = [it for it in orders if it in memory.results and it not in memory.decided]
+        for at in range(0, len(waiting), MOST_RESULTS):
+            await self._hand_in(waiting[at : at + MOST_RESULTS])
+
+    async def _hand_in(self, orders: Sequence[ids.OrderId]) -> None:
+        results = self._book.memory.results
+        documents = {order: results[order] for order in orders if order in results}
         try:
             async with self._handing:
-                await self._source.hand_in(order, self.organisation, document)
+                refused = await self._source.hand_in(self.organisation, documents)
         except (errors.NotFound, SourceDown) as exc:
-            log.warning("result not handed in", order=order.hex(), why=str(exc))
+            log.warning("results not handed in", orders=len(documents), why=str(exc))
             return
+        for order, why in refused.items():
+            log.warning("result not handed in", order=order.hex(), why=why)
         at = format_time(self._clock.now())
-        self._book.jot({"kind": "handed", "order": order.hex(), "at": at})
+        taken = [order.hex() for order in documents if order not in refused]
+        if taken:
+            self._book.jot(*({"kind": "handed", "order": order, "at": at} for order in taken))
 
     async def _consider(self, item: Announced) -> None:
         place = await self.recall.place(item)

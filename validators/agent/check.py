@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
+
+import structlog
 
 from edge.detectors import Detector, Scored
 from edge.detectors.samples import MAX_BYTES
 from ledger_service import ports
 from ledger_service.domain import dsse, errors, ids, order, profile, statement
+from ledger_service.domain.dataset import Entry
 from ledger_service.domain.facts import Version
 from ledger_service.domain.order import OrdersDomain
 from ledger_service.domain.result import Reason
@@ -26,6 +29,8 @@ from validators.rules.document import OrderDocument
 FEATURE_STEP = 1
 FIRST_SECONDS = 60.0
 LEAST_BYTES_PER_SECOND = 64 * 1024
+
+log = structlog.get_logger()
 
 
 class Checker:
@@ -143,7 +148,7 @@ class Checker:
             raise Refused(Reason.UNREADABLE, f"more than {self._dataset_max_bytes} bytes")
         for entry in claim.entries:
             self.kept.use(entry, item.order)
-            if self.kept.has(entry):
+            if self.kept.has(entry) or await self._came_along(item, entry):
                 continue
             stream = self._source.file(item.content.evidence, entry.path)
             try:
@@ -153,6 +158,18 @@ class Checker:
                 raise Refused(Reason.DIGEST_MISMATCH, str(exc)) from exc
             except (errors.NotFound, SourceDown, TimeoutError) as exc:
                 raise CannotSay(f"The bytes cannot be had: {exc}", later=True) from exc
+
+    async def _came_along(self, item: Announced, entry: Entry) -> bool:
+        """Take a file that the announcement brought; say whether it is the one. Else it is fetched."""
+        data = item.files.get(entry.path)
+        if data is None:
+            return False
+        try:
+            await self.kept.take(entry, _once(data))
+        except errors.DigestMismatch as exc:
+            log.warning("not the file", order=item.order.hex(), why=str(exc))
+            return False
+        return True
 
     async def _8_rerun(self, detector: Detector, claim: Statement) -> Scored:
         """Run our own copy of the detector on the kept bytes."""
@@ -240,6 +257,10 @@ def wrong_features(claim: Statement, scored: Scored) -> tuple[str, ...]:
         if not same_scale or abs(mine.value - theirs.value) > FEATURE_STEP:
             wrong.append(feature.name)
     return tuple(wrong)
+
+
+async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
+    yield data
 
 
 def _deadline(seconds: int) -> str:

@@ -208,8 +208,8 @@ class House:
         self._learn_met()
         self._try_open()
         self._forget_retries()
-        for order in tuple(self._book.memory.results):
-            await self._hand_in(order)
+        due = [it for it in self._book.memory.results if self._is_due("hand in", it)]
+        await self._agent.hand_in(due)
         self._agent.copies.tend()
         self._remind()
         self._save_cursors()
@@ -307,10 +307,6 @@ class House:
             return
         log.warning("approval taken back", order=entry["order"], why=text)
         await self._pen.broadcast(self._pen.sign("unapprove", order, call))
-
-    async def _hand_in(self, order: ids.OrderId) -> None:
-        if self._is_due("hand in", order):
-            await self._agent.hand_in(order)
 
     def _try_open(self) -> None:
         for order, content in tuple(self._agent.undecided.unwritten.items()):

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -26,7 +27,10 @@ MAX_FEED_BYTES = 256 * MIB
 MAX_ORDER_BYTES = 32 * MIB
 MAX_ENVELOPE_BYTES = 4 * MIB
 MAX_REPORT_BYTES = 256 * 1024
-NO_CONTENT, NOT_FOUND = 204, 404
+MAX_RESULTS_BYTES = MIB
+INLINE_BYTES = 64 * 1024  #: a dataset up to this size may come along with its order
+MOST_RESULTS = 32  #: handed in at once
+NOT_FOUND = 404
 NOT_AS_TOLD = (
     AttributeError,
     KeyError,
@@ -73,8 +77,10 @@ class Source(Protocol):
     def file(self, evidence: ids.EvidenceId, path: str) -> AsyncGenerator[bytes, None]:
         """Stream a file of a dataset."""
 
-    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
-        """Hand in a result document."""
+    async def hand_in(
+        self, organisation: int, documents: Mapping[ids.OrderId, bytes]
+    ) -> Mapping[ids.OrderId, str]:
+        """Hand in result documents, at most `MOST_RESULTS`; return what was not kept, and why."""
 
 
 class HttpSource:
@@ -92,7 +98,8 @@ class HttpSource:
 
     async def feed(self, after: int, wait: float) -> list[Any]:
         """Return lines behind a sequence. Nothing is said of what they hold."""
-        answer = await self._get("/v1/feed", MAX_FEED_BYTES, {"after": after, "wait": wait})
+        query = {"after": after, "wait": wait, "inline": INLINE_BYTES}
+        answer = await self._get("/v1/feed", MAX_FEED_BYTES, query)
         try:
             return list(json.loads(answer)["items"])
         except NOT_AS_TOLD as exc:
@@ -125,32 +132,58 @@ class HttpSource:
         except httpx.HTTPError as exc:
             raise SourceDown(repr(exc)) from exc
 
-    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
-        """Hand in a result document; the same again is no error. What the service answers is left."""
-        url = f"/v1/orders/{order.hex()}/results/{organisation}"
-        headers = {"Content-Type": "application/json"}
+    async def hand_in(
+        self, organisation: int, documents: Mapping[ids.OrderId, bytes]
+    ) -> Mapping[ids.OrderId, str]:
+        """Hand in result documents; the same again is no error. Return what was not kept, and why.
+
+        What the service does not say that it keeps, it does not.
+        """
+        results = [
+            {
+                "order": order.hex(),
+                "organisation": organisation,
+                "document": base64.b64encode(document).decode(),
+            }
+            for order, document in documents.items()
+        ]
+        body = json.dumps({"results": results}).encode()
+        answer = await self._ask("POST", "/v1/results", MAX_RESULTS_BYTES, body=body)
         try:
-            async with (
-                asyncio.timeout(PATIENCE_SECONDS),
-                self._client.stream("PUT", url, content=document, headers=headers) as answer,
-            ):
-                _check(answer, url)
-                if answer.status_code == NO_CONTENT:
-                    await answer.aread()  # nothing; but so the connection can be used again
-        except (httpx.HTTPError, TimeoutError) as exc:
-            raise SourceDown(repr(exc)) from exc
+            told = {item["order"]: item for item in json.loads(answer)["results"]}
+            return {
+                order: str(told.get(order.hex(), {}).get("detail", "It says nothing."))[:200]
+                for order in documents
+                if told.get(order.hex(), {}).get("kept") is not True
+            }
+        except NOT_AS_TOLD as exc:
+            raise SourceDown("Not an answer to results.") from exc
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _get(self, path: str, limit: int, query: dict[str, Any] | None = None) -> bytes:
+        return await self._ask("GET", path, limit, query=query)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        limit: int,
+        *,
+        query: dict[str, Any] | None = None,
+        body: bytes | None = None,
+    ) -> bytes:
         """Return a whole answer: never more than `limit` bytes, never after more than patience."""
         found = bytearray()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             async with (
                 asyncio.timeout(PATIENCE_SECONDS),
-                self._client.stream("GET", path, params=query) as answer,
+                self._client.stream(
+                    method, path, params=query, content=body, headers=headers
+                ) as answer,
             ):
                 _check(answer, path)
                 async for chunk in answer.aiter_raw():
@@ -171,9 +204,19 @@ def announced(item: dict[str, Any]) -> Announced:
             content=Content.from_json(body["content"]),
             document=_base64(body["document"]),
             envelope=_base64(body["envelope"]),
+            files=_files(item.get("files")),
         )
     except NOT_AS_TOLD as exc:
         raise errors.UnknownField("Not an announcement.", cause=repr(exc)) from exc
+
+
+def _files(told: Any) -> dict[str, bytes]:
+    """Read what came along. What is no file is left out: it will be fetched."""
+    found = {}
+    for path, text in told.items() if isinstance(told, dict) else ():
+        with suppress(errors.UnknownField):
+            found[path] = _base64(text)
+    return found
 
 
 def close_out(item: dict[str, Any]) -> CloseOut:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ledger_service.domain import ids
@@ -15,12 +16,16 @@ from validators.rules.document import OrderDocument
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """An order as somebody told of it; nothing in it is believed."""
+    """An order as somebody told of it; nothing in it is believed.
+
+    `files`: those of its dataset that came with it, by path; what is missing is fetched.
+    """
 
     order: ids.OrderId
     content: Content
     document: bytes
     envelope: bytes
+    files: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

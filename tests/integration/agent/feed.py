@@ -84,10 +84,12 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.feed.answer(target.path, parse_qs(target.query))
         self._say(200 if found is not None else 404, found or b"")
 
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.feed.results[self.path.split("/")[3]] = body
-        self._say(204, b"")
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        for item in body["results"]:
+            self.feed.results[item["order"]] = base64.b64decode(item["document"])
+        kept = [{"order": item["order"], "kept": True} for item in body["results"]]
+        self._say(200, json.dumps({"results": kept}).encode())
 
     def _say(self, status: int, body: bytes) -> None:
         try:

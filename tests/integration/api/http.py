@@ -154,6 +154,7 @@ def parts_of(site: Site, *, public: bool = True) -> Parts:
         anchor=site.anchor,
         track=site.track,
         fetch=site.fetch,
+        inline=site.inline,
         close=site.close,
         wakes=site.wakes,
         ready=ready,

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
+from ledger_service.domain import ids
 from ledger_service.domain.records import Order, Role
 from tests.integration.api.http import Api, serving
 from tests.unit.services.gateway import ASSET, Packed
@@ -21,11 +24,9 @@ async def proposed(api: Api) -> tuple[Packed, Order]:
 async def test_an_order_shows_content_document_approvals_facts_and_deliveries(api: Api) -> None:
     packed, order = await proposed(api)
     place = f"/v1/orders/{order.id.hex()}"
-    for number in (1, 2, 3):
-        document = result_of(order, number).dumps()
-        role = Role.ORGANISATION if number == 1 else Role.OPERATOR
-        handed = await api.call("PUT", f"{place}/results/{number}", role, content=document)
-        assert (handed.status_code, handed.content) == (204, b"")
+    results = [handed(order, number) for number in (1, 2, 3)]
+    answer = await api.call("POST", "/v1/results", content=json.dumps({"results": results}))
+    assert [item["kept"] for item in answer.json()["results"]] == [True] * 3
     await api.site.validate(packed)
 
     shown = (await api.get(place, Role.BUYER)).json()
@@ -38,6 +39,16 @@ async def test_an_order_shows_content_document_approvals_facts_and_deliveries(ap
     assert [fact["kind"] for fact in shown["facts"]] == ["Proposed", *["Approved"] * 3, "Moved"]
     assert {item["state"] for item in shown["deliveries"]} == {"done"}
     assert shown["proofBlocks"] == [3]
+
+
+def handed(order: Order, organisation: int, document: bytes | None = None) -> dict[str, Any]:
+    """Return a result as it is handed in."""
+    exact = result_of(order, organisation).dumps() if document is None else document
+    return {
+        "order": order.id.hex(),
+        "organisation": organisation,
+        "document": base64.b64encode(exact).decode(),
+    }
 
 
 async def test_orders_are_found_by_status_and_asset(api: Api) -> None:
@@ -56,23 +67,59 @@ async def test_orders_are_found_by_status_and_asset(api: Api) -> None:
         assert (await api.get(f"/v1/orders?{wrong}")).status_code == 422, wrong
 
 
-async def test_an_organisation_hands_in_its_own_results_alone(api: Api) -> None:
+async def test_an_organisation_hands_in_its_own_results_alone_and_each_is_judged_by_itself(
+    api: Api,
+) -> None:
     _, order = await proposed(api)
-    place = f"/v1/orders/{order.id.hex()}/results"
     theirs, ours = result_of(order, 2).dumps(), result_of(order, 1).dumps()
-
-    as_two = await api.call("PUT", f"{place}/2", Role.ORGANISATION, content=theirs)
-    mixed = await api.call("PUT", f"{place}/1", Role.ORGANISATION, content=theirs)
-    torn = await api.call("PUT", f"{place}/1", Role.ORGANISATION, content=ours[:-1])
-    long = await api.call("PUT", f"{place}/1", Role.ORGANISATION, content=bytes(70_000))
-    nobody = await api.call("PUT", f"{place}/256", content=ours)
     broken = ours.replace(b'"salt":"00', b'"salt":"zz')
-    unread = await api.call("PUT", f"{place}/1", Role.ORGANISATION, content=broken)
+    other = dataclasses.replace(result_of(order, 1), order=ids.OrderId(bytes(32)))
+    results = [
+        handed(order, 2),
+        handed(order, 1, theirs),
+        handed(order, 1, ours[:-1]),
+        handed(order, 1, bytes(70_000)),
+        handed(order, 1, broken),
+        {**handed(order, 1, other.dumps()), "order": "0" * 64},
+        handed(order, 1),
+        handed(order, 1),
+    ]
 
-    answers = (as_two, mixed, torn, long, nobody, unread)
-    assert [(a.status_code, a.json()["code"]) for a in answers] == [
-        (403, "AU02"), (422, "EV02"), (422, "EV08"), (413, "LM01"), (422, "EV24"), (422, "EV02"),
-    ]  # fmt: skip
+    body = json.dumps({"results": results})
+    answer = await api.call("POST", "/v1/results", Role.ORGANISATION, content=body)
+
+    told = answer.json()["results"]
+    codes = ["AU02", "EV02", "EV08", "LM01", "EV02", "NF00", "", ""]
+    assert [(item["kept"], item["code"]) for item in told] == [(not it, it) for it in codes]
+    assert [item["order"] for item in told] == [item["order"] for item in results]
+    assert all(item["kept"] or item["detail"] for item in told)
+    assert [it.document for it in (await api.site.track.order(order.id)).results] == [ours]
+
+
+async def test_a_request_with_results_that_is_none_is_a_problem_and_keeps_nothing(api: Api) -> None:
+    _, order = await proposed(api)
+    good = handed(order, 1)
+    bad: list[tuple[int, Any]] = [
+        (422, []),
+        (422, {"results": []}),
+        (422, {"results": [good] * 65}),
+        (422, {"results": [good, {**good, "organisation": 256}]}),
+        (422, {"results": [good, {**good, "organisation": "1"}]}),
+        (422, {"results": [good, {**good, "order": "5f"}]}),
+        (422, {"results": [good, {**good, "document": "%%"}]}),
+        (422, {"results": [good, {**good, "more": 1}]}),
+        (422, {"results": [good], "more": 1}),
+        (413, {"results": [{**good, "document": "A" * 9_000_000}]}),
+    ]
+
+    for status, body in bad:
+        content = json.dumps(body)
+        answer = await api.call("POST", "/v1/results", Role.ORGANISATION, content=content)
+        code = "LM01" if status == 413 else "EV02"
+        assert (answer.status_code, answer.json()["code"]) == (status, code), content[:200]
+    for torn in (b"", b"{", b"\xff"):
+        answer = await api.call("POST", "/v1/results", Role.ORGANISATION, content=torn)
+        assert (answer.status_code, answer.json()["code"]) == (422, "EV02")
     assert (await api.site.track.order(order.id)).results == []
 
 
@@ -131,6 +178,25 @@ async def test_the_feed_waits_for_the_first_line_and_goes_on_behind_a_number(api
     behind = (await api.get("/v1/feed?after=1")).json()
     assert behind == {"items": [], "next": 1}
     for query in ("after=-1", "after=9223372036854775808", "wait=31", "wait=nan", "after=x"):
+        assert (await api.get(f"/v1/feed?{query}")).status_code == 422
+
+
+async def test_the_feed_tells_a_small_dataset_with_its_order_where_it_is_asked_to(
+    api: Api,
+) -> None:
+    packed, order = await proposed(api)
+    size = sum(len(data) for data in packed.files.values())
+
+    async def told(query: str) -> dict[str, bytes]:
+        (item,) = (await api.get(f"/v1/feed?{query}", Role.ORGANISATION)).json()["items"]
+        assert item["order"] == order.id.hex()
+        return {path: base64.b64decode(text) for path, text in item["files"].items()}
+
+    assert await told("") == {}
+    assert await told(f"inline={size - 1}") == {}
+    assert await told(f"inline={size}") == packed.files
+    assert await told(f"inline={size - 1}") == {}  # what is kept for others changes nothing
+    for query in ("inline=-1", "inline=262145", "inline=x"):
         assert (await api.get(f"/v1/feed?{query}")).status_code == 422
 
 

@@ -7,7 +7,7 @@ from ledger_service import ports
 from ledger_service.domain import errors, ids, jobplan
 from ledger_service.domain.calls import Approve, Call, Refuse
 from ledger_service.domain.lifecycle import Status
-from ledger_service.domain.records import Order
+from ledger_service.domain.records import Order, Result
 from ledger_service.domain.result import ResultDocument
 from ledger_service.services.adopt import Adopt
 from ledger_service.services.anchor import Anchor
@@ -15,6 +15,7 @@ from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
+from ledger_service.services.inline import Inline
 from ledger_service.services.relay import Relay
 from ledger_service.services.seal import Limits, Seal, Sealed
 from ledger_service.services.send import Sender
@@ -161,6 +162,7 @@ class Site:
         ]
         self.track = Track(store)
         self.fetch = Fetch(store, objects)
+        self.inline = Inline(objects)
 
     async def post(self, packed: Packed) -> Sealed:
         """Post evidence as a gateway does."""
@@ -171,6 +173,12 @@ class Site:
             for path, data in packed.files.items():
                 await sealing.file(path, pieces(data))
             return await sealing.finish()
+
+    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
+        """Hand one result in. Raise why it is not kept."""
+        (why,) = await self.close.hand_in(Result(order, organisation, document))
+        if why is not None:
+            raise why
 
     async def take_in(self) -> None:
         """Follow to the end."""

@@ -9,7 +9,7 @@ import pytest
 from ledger_service.domain import errors, ids
 from ledger_service.domain.calls import Call, Expire
 from ledger_service.domain.lifecycle import Outcome, Status
-from ledger_service.domain.records import Order
+from ledger_service.domain.records import Order, Result
 from ledger_service.domain.result import SALT_BYTES
 from ledger_service.services.close import MOST_RESULTS, PAGE
 from ledger_service.services.deliveries import approvals
@@ -155,26 +155,68 @@ async def test_work_that_nobody_approved_does_not_end(site: Site) -> None:
 async def test_a_result_is_kept_only_under_its_own_order_and_organisation(site: Site) -> None:
     _, order = await open_order(site)
     document = result_of(order, 1).dumps()
-    await site.close.hand_in(order.id, 1, document)
+    await site.hand_in(order.id, 1, document)
 
     with pytest.raises(errors.UnknownField):
-        await site.close.hand_in(order.id, 2, document)
+        await site.hand_in(order.id, 2, document)
     with pytest.raises(errors.UnknownField):
-        await site.close.hand_in(ids.OrderId(bytes(32)), 1, document)
+        await site.hand_in(ids.OrderId(bytes(32)), 1, document)
     with pytest.raises(errors.TooLarge):
-        await site.close.hand_in(order.id, 1, bytes(64 * 1024 + 1))
+        await site.hand_in(order.id, 1, bytes(64 * 1024 + 1))
     with pytest.raises(errors.MalformedJson):
-        await site.close.hand_in(order.id, 1, b"{")
+        await site.hand_in(order.id, 1, b"{")
 
     assert [r.document for r in (await site.track.order(order.id)).results] == [document]
     assert order.status is Status.PROPOSED
+
+
+async def test_each_of_many_results_is_judged_by_itself_and_the_good_ones_are_kept(
+    site: Site,
+) -> None:
+    (_, first), (_, second) = await open_order(site), await open_order(site)
+    good = [Result(order.id, 1, result_of(order, 1).dumps()) for order in (first, second)]
+    nowhere = replace(result_of(first, 1), order=ids.OrderId(bytes(32)))
+    bad = [
+        Result(first.id, 2, good[0].document),
+        Result(nowhere.order, 1, nowhere.dumps()),
+        Result(first.id, 1, b"{"),
+        Result(first.id, 1, bytes(64 * 1024 + 1)),
+    ]
+
+    found = await site.close.hand_in(bad[0], good[0], *bad[1:], good[1], good[1])
+
+    assert [type(why) for why in found] == [
+        errors.UnknownField,
+        type(None),
+        errors.NotFound,
+        errors.MalformedJson,
+        errors.TooLarge,
+        type(None),
+        type(None),
+    ]
+    for order, item in zip((first, second), good, strict=True):
+        assert (await site.track.order(order.id)).results == [item]
+
+
+async def test_one_too_many_of_an_organisation_is_none_too_many_of_another_in_the_same_request(
+    site: Site,
+) -> None:
+    _, order = await open_order(site)
+    salts = [number.to_bytes(SALT_BYTES) for number in range(MOST_RESULTS + 1)]
+    many = [Result(order.id, 1, replace(result_of(order, 1), salt=salt).dumps()) for salt in salts]
+    other = Result(order.id, 2, result_of(order, 2).dumps())
+
+    found = await site.close.hand_in(*many, many[0], other)
+
+    assert [why is None for why in found] == [*[True] * MOST_RESULTS, False, True, True]
+    assert isinstance(found[MOST_RESULTS], errors.Conflict)
 
 
 async def others(site: Site, order: Order) -> None:
     """Hand in, for an organisation, as many results as it may have; none of them is on chain."""
     for number in range(MOST_RESULTS):
         salt = (number + 2).to_bytes(SALT_BYTES)
-        await site.close.hand_in(order.id, 1, replace(result_of(order, 1), salt=salt).dumps())
+        await site.hand_in(order.id, 1, replace(result_of(order, 1), salt=salt).dumps())
 
 
 async def approvals_of(site: Site, order: Order) -> list[object]:
@@ -187,9 +229,9 @@ async def test_a_result_that_is_on_chain_is_not_replaced_by_a_later_one_of_the_o
 ) -> None:
     order = await site.validate(site.world.gateway.pack())
     on_chain = result_of(order, 1)
-    await site.close.hand_in(order.id, 1, on_chain.dumps())
+    await site.hand_in(order.id, 1, on_chain.dumps())
     later = replace(on_chain, salt=b"\1" * SALT_BYTES)
-    await site.close.hand_in(order.id, 1, later.dumps())
+    await site.hand_in(order.id, 1, later.dumps())
 
     assert await approvals_of(site, order) == [on_chain.agreement]
 
@@ -202,11 +244,11 @@ async def test_of_an_organisation_some_results_are_kept_and_always_the_one_on_ch
     await others(site, order)  # the same again is none too many
     one_more = replace(result_of(order, 1), salt=b"\1" * SALT_BYTES).dumps()
     with pytest.raises(errors.Conflict):
-        await site.close.hand_in(order.id, 1, one_more)
-    await site.close.hand_in(order.id, 2, result_of(order, 2).dumps())
+        await site.hand_in(order.id, 1, one_more)
+    await site.hand_in(order.id, 2, result_of(order, 2).dumps())
     assert await approvals_of(site, order) == [None]
 
-    await site.close.hand_in(order.id, 1, result_of(order, 1).dumps())
+    await site.hand_in(order.id, 1, result_of(order, 1).dumps())
 
     assert await approvals_of(site, order) == [result_of(order, 1).agreement]
 

@@ -29,7 +29,7 @@ async def test_a_delivery_says_all_that_a_destination_needs() -> None:
     await site.post(packed)
     order = await site.propose(packed)
     for number in (1, 2):
-        await site.close.hand_in(order.id, number, result_of(order, number).dumps())
+        await site.hand_in(order.id, number, result_of(order, number).dumps())
     await site.world.approve(order)
     await site.world.ledger.mine()
     await site.take_in()
@@ -73,7 +73,7 @@ async def test_a_document_that_does_not_fit_the_digest_on_chain_is_worth_nothing
     await site.post(packed)
     order = await site.propose(packed)
     forged = result_of(order, 1).dumps().replace(b"1500000", b"1500001")
-    await site.close.hand_in(order.id, 1, forged)
+    await site.hand_in(order.id, 1, forged)
     await site.world.approve(order)
     await site.world.ledger.mine()
     await site.take_in()

@@ -65,7 +65,7 @@ async def test_a_block_has_its_facts_its_move_its_deliveries_its_proof_and_its_h
     site: Site,
 ) -> None:
     packed, order = await open_order(site)
-    await site.close.hand_in(order.id, 1, result_of(order, 1).dumps())
+    await site.hand_in(order.id, 1, result_of(order, 1).dumps())
     await site.world.approve(order)
     await site.world.ledger.mine()
 

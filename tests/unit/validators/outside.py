@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import resource
 import signal
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ class Service:
     reports: dict[bytes, bytes] = field(default_factory=dict)
     down: bool = False
     takes_results: bool = True
+    refused: set[ids.OrderId] = field(default_factory=set)
 
     async def feed(self, after: int, wait: float) -> list[Any]:
         """Number the lines as they stand, but for those that say a number of their own."""
@@ -61,12 +62,15 @@ class Service:
         self.fetched.append(path)
         yield _of(self.files[evidence], path)
 
-    async def hand_in(self, order: ids.OrderId, organisation: int, document: bytes) -> None:
+    async def hand_in(
+        self, organisation: int, documents: Mapping[ids.OrderId, bytes]
+    ) -> Mapping[ids.OrderId, str]:
         assert organisation == US
         self._check_up()
         if not self.takes_results:
             raise SourceDown
-        self.handed[order] = document
+        self.handed |= {it: data for it, data in documents.items() if it not in self.refused}
+        return {order: "It is not known." for order in documents if order in self.refused}
 
     def _check_up(self) -> None:
         if self.down:

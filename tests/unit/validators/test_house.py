@@ -329,6 +329,27 @@ async def test_a_result_is_handed_in_again_until_the_service_takes_it(
     assert us.memory.results == {}
 
 
+async def test_a_result_that_is_not_kept_holds_up_none_of_those_handed_in_with_it(
+    world: World,
+) -> None:
+    world.policy = world.policy.model_copy(update={"episode_hours": 0})
+    world.service.takes_results = False
+    good, bad = world.order(world.claim(seed=1)), world.order(world.claim(seed=2))
+    world.service.refused.add(bad.order)
+    async with world.agent() as us:
+        await us.house.start()
+        for item in (good, bad):
+            await us.agent.consider(item)
+        world.service.takes_results = True
+        await us.agent.hand_in([good.order, bad.order])
+
+        assert list(world.service.handed) == [good.order]
+        assert list(us.memory.results) == [bad.order]
+        world.service.refused.clear()
+        await us.agent.hand_in([good.order, bad.order])
+        assert us.memory.results == {}
+
+
 async def test_cursors_move_on_only_when_nothing_is_under_way(world: World, us: Running) -> None:
     world.service.lines.append(line(world.order()))
     await us.house.read_feed()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
@@ -12,6 +13,7 @@ from validators.agent import source
 from validators.agent.source import HttpSource, SourceDown
 
 ORDER = ids.OrderId(bytes(32))
+KEPT = b'{"results": [{"order": "%s", "kept": true}]}' % bytes(32).hex().encode()
 EVIDENCE = ids.EvidenceId(b"\x01" * 32)
 Ask = Callable[[HttpSource], Awaitable[object]]
 
@@ -60,8 +62,7 @@ async def whole_file(asked: HttpSource) -> object:
 
 
 async def hand_in(asked: HttpSource) -> object:
-    await asked.hand_in(ORDER, 2, b"{}")
-    return None
+    return await asked.hand_in(2, {ORDER: b"{}"})
 
 
 async def report(asked: HttpSource) -> object:
@@ -78,7 +79,7 @@ async def test_what_the_api_says_is_taken() -> None:
         ok(b'{"document": "%s"}' % base64.b64encode(b"{}")),
         ok(b"envelope"),
         ok(b"bytes"),
-        httpx.Response(204),
+        ok(KEPT),
     )
 
     assert await feed(asked) == [{"kind": "order"}]
@@ -86,7 +87,7 @@ async def test_what_the_api_says_is_taken() -> None:
     assert await document(asked) == b"{}"
     assert await envelope(asked) == b"envelope"
     assert await whole_file(asked) == b"bytes"
-    await hand_in(asked)
+    assert await hand_in(asked) == {}
     await asked.close()
 
 
@@ -103,7 +104,7 @@ async def test_what_is_not_there_is_not_found(ask: Ask) -> None:
         await ask(answering(httpx.Response(404)))
 
 
-@pytest.mark.parametrize("ask", [feed, document])
+@pytest.mark.parametrize("ask", [feed, document, hand_in])
 @pytest.mark.parametrize(
     "content",
     [
@@ -115,6 +116,8 @@ async def test_what_is_not_there_is_not_found(ask: Ask) -> None:
         b"[" * 100_000,
         b'{"items": 5, "next": 1}',
         b'{"items": null}',
+        b'{"results": [5]}',
+        b'{"results": [{"order": []}]}',
         b'{"document": 5}',
         b'{"document": "%%%"}',
         b"\xff\xfe",
@@ -128,7 +131,7 @@ async def test_an_answer_that_is_not_as_the_api_says_is_a_service_that_is_down(
         await ask(answering(ok(content)))
 
 
-@pytest.mark.parametrize("ask", [document, envelope, report])
+@pytest.mark.parametrize("ask", [document, envelope, report, hand_in])
 async def test_an_answer_without_end_is_left_where_it_is_too_long(ask: Ask) -> None:
     stream = Bytes(b"x" * source.MIB, 100_000)
 
@@ -137,20 +140,39 @@ async def test_an_answer_without_end_is_left_where_it_is_too_long(ask: Ask) -> N
     assert stream.given <= source.MAX_ORDER_BYTES + source.MIB
 
 
-@pytest.mark.parametrize("status", [200, 500])
-async def test_the_answer_to_a_result_is_not_read(status: int) -> None:
-    stream = Bytes(b"x" * source.MIB, 1000)
-    asked = answering(httpx.Response(status, stream=stream))
-    if status == 200:
-        await hand_in(asked)
-    else:
-        with pytest.raises(SourceDown):
-            await hand_in(asked)
+async def test_a_result_counts_as_kept_only_where_the_service_says_so() -> None:
+    orders = [ids.OrderId(bytes([number] * 32)) for number in range(4)]
+    told = [
+        {"order": orders[0].hex(), "kept": True},
+        {"order": orders[1].hex(), "kept": False, "detail": "No such order."},
+        {"order": orders[2].hex(), "kept": "yes"},
+        {"order": ids.OrderId(bytes([9] * 32)).hex(), "kept": True},
+    ]
+    asked = answering(ok(json.dumps({"results": told}).encode()))
 
-    assert stream.given == 0
+    refused = await asked.hand_in(2, dict.fromkeys(orders, b"{}"))
+
+    assert list(refused) == orders[1:]
+    assert refused[orders[1]] == "No such order."
 
 
-@pytest.mark.parametrize("ask", [feed, document, envelope, report, whole_file])
+async def test_results_go_out_together_each_with_its_exact_bytes() -> None:
+    bodies = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append((request.method, request.url.path, json.loads(request.content)))
+        return ok(KEPT)
+
+    asked = HttpSource("http://service", "secret", httpx.MockTransport(answer))
+    await asked.hand_in(2, {ORDER: b'{"a": 1}', ids.OrderId(bytes([1] * 32)): b"\xff"})
+
+    ((method, path, body),) = bodies
+    assert (method, path) == ("POST", "/v1/results")
+    assert [base64.b64decode(it["document"]) for it in body["results"]] == [b'{"a": 1}', b"\xff"]
+    assert {it["organisation"] for it in body["results"]} == {2}
+
+
+@pytest.mark.parametrize("ask", [feed, document, envelope, report, whole_file, hand_in])
 async def test_an_answer_that_breaks_off_is_not_taken_for_the_whole(ask: Ask) -> None:
     with pytest.raises(SourceDown):
         await ask(answering(httpx.Response(200, stream=Bytes(b"{", breaks=True))))
