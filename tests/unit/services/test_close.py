@@ -163,8 +163,9 @@ async def test_a_result_is_kept_only_under_its_own_order_and_organisation(site: 
         await site.hand_in(ids.OrderId(bytes(32)), 1, document)
     with pytest.raises(errors.TooLarge):
         await site.hand_in(order.id, 1, bytes(64 * 1024 + 1))
-    with pytest.raises(errors.MalformedJson):
-        await site.hand_in(order.id, 1, b"{")
+    for broken in (b"{", bytes(64 * 1024)):
+        with pytest.raises(errors.MalformedJson):
+            await site.hand_in(order.id, 1, broken)
 
     assert [r.document for r in (await site.track.order(order.id)).results] == [document]
     assert order.status is Status.PROPOSED

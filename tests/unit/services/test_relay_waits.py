@@ -134,20 +134,21 @@ async def test_a_destination_that_says_nothing_is_not_waited_for_for_ever(site: 
 
 
 async def test_a_destination_that_refuses_answers_and_is_not_left_alone(site: Site) -> None:
-    for _ in range(4):
-        await completed(site)
-    relay, destination = gated(site, pace=Pace(hands=1, failures=3))
-    destination.faults.extend([DOWN, DOWN])
+    orders = [await completed(site) for _ in range(4)]
+    relay, destination = gated(site, pace=Pace(hands=1, failures=5))
+    destination.faults.extend([DOWN] * 4)
     await run(relay)
-    destination.faults.append(NO)
+    known = await circuit(site)
+    assert known is not None
+    assert known.failures == 4
+    destination.faults.extend([NO] * 4)
     site.world.clock.advance(seconds=10)
+
     await run(relay)
+
     assert await circuit(site) is None  # the failures before are forgotten
-
-    destination.faults.extend([NO] * 3)
-    await run(relay)
-
-    assert await circuit(site) is None
+    states = [item.state.value for order in orders for item in await rows(site, order)]
+    assert states == ["blocked", "pending"] * 4
 
 
 async def test_what_was_refused_stays_blocked_when_the_destination_is_back(site: Site) -> None:

@@ -27,7 +27,7 @@ async def test_a_rewrite_of_many_blocks_goes_back_to_the_last_one_that_is_left(
     site.world.ledger.fork(depth, forget=True)
     await site.world.ledger.mine_many(depth + 1)
 
-    await site.follow.step()
+    assert await site.follow.step()  # there is more to do
     await site.take_in()
 
     found = (await site.track.order(order.id)).order
