@@ -103,7 +103,8 @@ async def test_the_organisations_hear_of_an_adopted_order_that_is_still_open(wor
     assert await after.anchor.step()
 
     (told_again,) = await after.track.feed(0, 10)
-    assert (told_again.order, told_again.body) == (order.id, told.body)
+    assert (told_again.kind, told_again.order) == ("order", order.id)
+    assert told_again.body == told.body
     assert await state(after, packed) == "Proposed"
     await after.run_to_the_end()
     check_nothing_lost_or_doubled(world, [packed])
@@ -134,6 +135,8 @@ async def test_all_attempts_that_were_lost_come_back_and_a_refusal_makes_no_new_
     world: World,
 ) -> None:
     site, packed = Site(world), world.gateway.pack()
+    other = world.gateway.pack()
+    await site.validate(other)
     await site.post(packed)
     await world.refuse(await site.propose(packed), 2)
     await world.ledger.mine()
@@ -148,12 +151,14 @@ async def test_all_attempts_that_were_lost_come_back_and_a_refusal_makes_no_new_
     kept(world).bring_back(kept(world).copies[0])
 
     after = Site(world)
-    await after.post(packed)
+    for each in (packed, other):
+        await after.post(each)
     await after.run_to_the_end()
 
     journey = await after.track.evidence(packed.id)
     assert [item.content.attempt for item in journey.orders] == [1, 2]
-    assert (journey.state, len(world.proposed())) == ("Refused", 2)
+    assert (journey.state, len(world.proposed())) == ("Refused", 3)
+    assert await state(after, other) == "Validated"
     assert await heard(world) == before
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from ledger_service.domain import errors
 from ledger_service.domain.records import DeliveryState
 from ledger_service.services.pace import Pace
-from ledger_service.services.relay import give_up, prune
+from ledger_service.services.relay import Relay, give_up, prune
+from ledger_service.services.wakes import Wake
 from ledger_service.testing import MemoryStore
 from tests.unit.services.relaying import (
     DOWN,
@@ -195,16 +197,20 @@ async def test_a_lease_keeps_others_away_until_it_ends(site: Site) -> None:
 
 async def test_while_a_process_lives_it_keeps_what_it_took_on(site: Site) -> None:
     slow = await completed(site)
-    relay, destination = gated(site, slow)
+    _, destination = gated(site, slow)
+    clock, wake = site.world.clock, Wake()
+    relay = Relay(store=site.world.store, destination=destination, clock=clock, wake=wake)
     await relay.step()
     other, elsewhere = documents(site)
 
-    for _ in range(10):
-        site.world.clock.advance(seconds=LEASE.total_seconds() / 2)
+    for part in [2] * 10 + [10] * 40:  # seldom, and so often that no look comes when it is time
+        clock.advance(seconds=LEASE.total_seconds() / part)
+        asyncio.get_running_loop().call_soon(wake.ring)
         await relay.step()
         await run(other)
 
     assert elsewhere.calls == 0
+    assert len(destination.begun) == 1  # nor was it begun a second time here
     destination.gates[slow.id.hex()].set()
     await run(relay)
     assert kinds(destination) == ["order.validated", "order.completed"]
@@ -219,7 +225,8 @@ async def test_who_stood_still_lets_go_of_what_another_has_by_now(site: Site) ->
     await run(other)
     assert kinds(destination) == ["order.validated", "order.completed"]
 
-    await run(relay)
+    async with asyncio.timeout(10):  # it is ended, not waited for
+        await run(relay)
 
     assert frozen.delivered == {}  # its delivery was ended when the lease was seen to be lost
     found = await rows(site, order)
