@@ -36,6 +36,7 @@ Report = Callable[[str], None]
 EMERGENCY_CAP = 2_000_000
 EMERGENCY_MAX = 3
 HEALTH_SECONDS = 1.0
+PERIOD = 1.0  #: seconds a block
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,22 @@ async def build(
     return await found(site, network, machines, detectors, report)
 
 
-async def lay_out(site: Site, kind: Kind, report: Report, *, gas_limit: int = GAS_LIMIT) -> Network:
-    """Make the keys and the network's folder; nothing is started. Raise NodeBinaryMissing."""
+async def lay_out(
+    site: Site, kind: Kind, report: Report, *, period: float = PERIOD, gas_limit: int = GAS_LIMIT
+) -> Network:
+    """Make the keys and the network's folder; nothing is started.
+
+    `period`: seconds from block to block; the embedded chain makes one when one is wanted.
+
+    Raise NodeBinaryMissing.
+    """
     addresses = await asyncio.to_thread(keys.make_keys, site)
     report("keys made: three organisations with three each, the builder, the deployer")
     fund = [ids.checksum(address) for address in addresses.values()]
-    period = 0.0 if kind == "embedded" else 1.0
-    count = 1 if kind == "embedded" else 4
-    wanted = Wanted(kind, count, period, fund=fund, gas_limit=gas_limit)
+    embedded = kind == "embedded"
+    wanted = Wanted(
+        kind, 1 if embedded else 4, 0.0 if embedded else period, fund=fund, gas_limit=gas_limit
+    )
     return await create(site.chain, wanted, report)
 
 

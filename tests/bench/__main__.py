@@ -68,6 +68,7 @@ def main(
     backlog: Annotated[int, Parameter(validator=validators.Number(gte=20))] = 800,
     transactions: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3000,
     facts: Annotated[int, Parameter(validator=validators.Number(gte=600))] = 6000,
+    period: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
 ) -> int:
     """Run one bench, or all that are there.
 
@@ -92,6 +93,8 @@ def main(
         throughput: transactions of one order each that are submitted.
     facts:
         relay: how many wait when the clock starts.
+    period:
+        throughput: seconds a block, at 10 and at 30 million gas. Default: 1, and 5 too at 10 million.
     """
     if only in LATER:
         return _complain(f"bench {only}: a later capability, not there yet: {LATER[only]}.")
@@ -99,7 +102,9 @@ def main(
         names = ", ".join([*THERE, *LATER])
         return _complain(f"There is no bench named {only}. There are: {names}.")
     console = Console(stderr=True)
-    options = Options(console, chain, orders, mib, repeats, seed, backlog, transactions, facts)
+    options = Options(
+        console, chain, orders, mib, repeats, seed, backlog, transactions, facts, period
+    )
     for name in [only] if only else THERE:
         _run(name, options)
     return 0

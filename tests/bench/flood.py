@@ -27,7 +27,7 @@ from ledger_service.domain.order import Content
 from ledger_service.services.send import BATCH
 from tests.bench.rate import Span, until_validated
 
-FLOOD_SECONDS = 120.0
+FLOOD_SECONDS = 300.0
 POLL_SECONDS = 0.05
 HOUR = 3600
 

@@ -27,6 +27,7 @@ class Options:
     backlog: int
     transactions: int
     facts: int
+    period: int | None
 
     def say(self, text: str) -> None:
         """Tell how far it is."""

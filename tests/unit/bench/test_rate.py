@@ -4,6 +4,7 @@ import os
 
 from tests.bench import usage
 from tests.bench.rate import Mined, Span, span_of
+from tests.bench.throughput import chains
 from tests.bench.usage import Look
 from tests.unit.services.site import World
 
@@ -52,3 +53,10 @@ def test_our_own_process_has_used_processor_time() -> None:
 
     assert second.spent["own"] > first.spent["own"]
     assert second.spent["none"] == 0
+
+
+def test_the_published_table_has_fast_blocks_and_the_usual_ones_and_a_period_can_be_chosen() -> (
+    None
+):
+    assert [str(it) for it in chains(None)] == ["10 M gas, 1 s", "10 M gas, 5 s", "30 M gas, 1 s"]
+    assert [str(it) for it in chains(15)] == ["10 M gas, 15 s", "30 M gas, 15 s"]
