@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
@@ -11,6 +13,7 @@ from typing import Any
 from sqlalchemy import DateTime, event, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from ledger_service import ports
 from ledger_service.db.chain import SqlChain
@@ -25,6 +28,7 @@ from ledger_service.domain import errors
 from ledger_service.ports.outbox import CircuitRows, OutboxRows
 
 WAIT_SECONDS = 30
+RETRY_SECONDS = 0.02
 CONNECT_SECONDS = 10
 #: A command that has no answer by then has none: the server hangs, or the network went silent.
 COMMAND_SECONDS = 60.0
@@ -139,9 +143,28 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver would begin late (at the first write), so two readers could both decide to write.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _write_ahead(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn the write-ahead log on. A new file has it off, and those who open it at once collide.
+
+    SQLite does not wait where waiting for each other could be for ever (its busy handler is passed
+    over: https://www.sqlite.org/c3ref/busy_handler.html), so it is tried again here.
+    """
+    patience = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > patience:
+                raise
+            await_only(asyncio.sleep(RETRY_SECONDS))
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, bindparam, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger_service.db import migrations, transfer
 from ledger_service.db.migrations import upgrade
@@ -167,6 +168,24 @@ async def test_many_in_one_process_take_turns_as_well(empty_url: str) -> None:
 
     for engine in engines:
         await engine.dispose()
+
+
+async def test_those_who_write_first_into_a_new_sqlite_file_wait_for_each_other(
+    tmp_path: Path,
+) -> None:
+    # Five in a hundred collide where SQLite's own waiting is passed over.
+    for attempt in range(100):
+        engines = [make_engine(f"sqlite+aiosqlite:///{tmp_path}/{attempt}.db") for _ in range(4)]
+
+        await asyncio.gather(*(first_write(engine) for engine in engines))
+
+        for engine in engines:
+            await engine.dispose()
+
+
+async def first_write(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS first (x)")
 
 
 async def test_a_database_of_a_newer_program_is_not_touched(empty_url: str) -> None:
