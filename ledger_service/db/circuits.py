@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -21,8 +21,7 @@ class SqlCircuits:
 
     async def get(self, destination: str) -> Circuit | None:
         """Return it, locked: of two processes one tries whether the destination is back."""
-        query = select(circuit).where(circuit.c.destination == destination).with_for_update()
-        row = (await self._connection.execute(query)).first()
+        row = (await self._connection.execute(_GET, {"name": destination})).first()
         return _read(row) if row else None
 
     async def put(self, item: Circuit) -> None:
@@ -44,6 +43,9 @@ class SqlCircuits:
         """Return all, by name."""
         query = select(circuit).order_by(circuit.c.destination)
         return [_read(row) for row in await self._connection.execute(query)]
+
+
+_GET = select(circuit).where(circuit.c.destination == bindparam("name")).with_for_update()
 
 
 def _read(row: Row[Any]) -> Circuit:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, Update, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
-from ledger_service.db.tables import Moment, outbox, pause
+from ledger_service.db.tables import Moment, circuit, outbox, pause
 from ledger_service.domain.records import Delivery, DeliveryState, Outcome
 
 PENDING, DONE, BLOCKED, DEAD = (state.value for state in DeliveryState)
@@ -18,6 +30,8 @@ PENDING, DONE, BLOCKED, DEAD = (state.value for state in DeliveryState)
 OPEN = (PENDING, BLOCKED)
 SETTLED = (DONE, DEAD)
 NOBODY = ""
+_THIS = outbox.alias("this")
+_NOW = bindparam("now", type_=Moment())
 #: What PostgreSQL tells the relays of other processes when deliveries were added or made due.
 BELL = "outbox"
 
@@ -40,22 +54,24 @@ class SqlOutbox:
         await self._ring()
         return frozenset(row.dedup for row in done)
 
+    async def due(self, destinations: Sequence[str], now: datetime) -> frozenset[str]:
+        """Look at the head of each one's turn, all in one statement that reads."""
+        values = {"now": now} | {f"name{at}": name for at, name in enumerate(destinations)}
+        row = (await self._connection.execute(_look(len(destinations)), values)).one()
+        return frozenset(name for name, waits in zip(destinations, row, strict=True) if waits)
+
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
     ) -> Sequence[Delivery]:
         """Lease rows that are due and head their key, in one statement."""
-        head = _heads(destination, now, limit).cte("head")
-        statement = (
-            update(outbox)
-            .where(
-                outbox.c.dedup.in_(select(head.c.dedup)),
-                outbox.c.state == PENDING,
-                outbox.c.lease_until <= now,
-            )
-            .values(owner=owner, lease_until=lease_until, attempts=outbox.c.attempts + 1)
-            .returning(*outbox.c)
-        )
-        rows = (await self._connection.execute(statement)).all()
+        values = {
+            "name": destination,
+            "now": now,
+            "most": limit,
+            "claimant": owner,
+            "until": lease_until,
+        }
+        rows = (await self._connection.execute(_CLAIM, values)).all()
         return sorted((_read(row) for row in rows), key=lambda item: item.dedup)
 
     async def renew(self, held: Mapping[str, str], lease_until: datetime) -> frozenset[str]:
@@ -75,16 +91,8 @@ class SqlOutbox:
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[bool]:
         """Write what is still held, all in two statements."""
-        query = (
-            select(outbox.c.dedup, outbox.c.owner)
-            .where(
-                outbox.c.dedup.in_(sorted(item.dedup for item in outcomes)),
-                outbox.c.state == PENDING,
-            )
-            .order_by(outbox.c.dedup)
-            .with_for_update()
-        )
-        held = {row.dedup: row.owner for row in await self._connection.execute(query)}
+        wanted = {"names": sorted(item.dedup for item in outcomes)}
+        held = {row.dedup: row.owner for row in await self._connection.execute(_HELD, wanted)}
         ours = [held.get(item.dedup) == item.owner for item in outcomes]
         values = [_outcome(item) for item, mine in zip(outcomes, ours, strict=True) if mine]
         if values:
@@ -208,6 +216,12 @@ class SqlOutbox:
         self._rung = True
 
 
+_HELD = (
+    select(outbox.c.dedup, outbox.c.owner)
+    .where(outbox.c.dedup.in_(bindparam("names", expanding=True)), outbox.c.state == PENDING)
+    .order_by(outbox.c.dedup)
+    .with_for_update()
+)
 _SETTLE: Update = (
     update(outbox)
     .where(outbox.c.dedup == bindparam("of"))
@@ -246,14 +260,9 @@ def _outcome(item: Outcome) -> dict[str, Any]:
     }
 
 
-def _heads(destination: str, now: datetime, limit: int) -> Select[tuple[str]]:
-    """Rows that are due, free, and have no open row of their key before them, in order of due.
-
-    Who failed last is due last, so one that always fails is not always the first to be tried. A
-    CTE, because PostgreSQL may evaluate a plain IN-subselect with LIMIT more than once. SQLite
-    ignores FOR UPDATE: there BEGIN IMMEDIATE serialises.
-    """
-    this, earlier = outbox.alias("this"), outbox.alias("earlier")
+def _heads(destination: ColumnElement[str]) -> Select[tuple[str]]:
+    """Rows (`this`) that are due, free, and have no open row of their key before them."""
+    this, earlier = _THIS, outbox.alias("earlier")
     behind = select(1).where(
         earlier.c.destination == this.c.destination,
         earlier.c.key == this.c.key,
@@ -261,20 +270,61 @@ def _heads(destination: str, now: datetime, limit: int) -> Select[tuple[str]]:
         earlier.c.state.in_(OPEN),
     )
     halted = select(1).where(pause.c.destination == destination)
-    return (
-        select(this.c.dedup)
-        .where(
-            this.c.destination == destination,
-            this.c.state == PENDING,
-            this.c.due <= now,
-            this.c.lease_until <= now,
-            ~behind.exists(),
-            ~halted.exists(),
-        )
-        .order_by(this.c.due, this.c.dedup)
-        .limit(limit)
-        .with_for_update(of=this, skip_locked=True)
+    return select(this.c.dedup).where(
+        this.c.destination == destination,
+        this.c.state == PENDING,
+        this.c.due <= _NOW,
+        this.c.lease_until <= _NOW,
+        ~behind.exists(),
+        ~halted.exists(),
     )
+
+
+@cache
+def _look(count: int) -> Select[Any]:
+    """Say of so many destinations, each in a column of its own, whether there is something to claim."""
+    names = [bindparam(f"name{at}", type_=outbox.c.destination.type) for at in range(count)]
+    found: list[ColumnElement[Any]] = [
+        _waits(name).label(f"waits{at}") for at, name in enumerate(names)
+    ]
+    return select(*found)
+
+
+def _waits(destination: ColumnElement[str]) -> ColumnElement[bool]:
+    alone = select(1).where(circuit.c.destination == destination, circuit.c.until > _NOW)
+    return _heads(destination).where(~alone.exists()).exists()
+
+
+def _claim() -> Any:
+    """Lease heads in order of due: who failed last is due last, and not always the first to be tried.
+
+    A CTE, because PostgreSQL may evaluate a plain IN-subselect with LIMIT more than once. SQLite
+    ignores FOR UPDATE: there BEGIN IMMEDIATE serialises.
+    """
+    head = (
+        _heads(bindparam("name", type_=outbox.c.destination.type))
+        .order_by(_THIS.c.due, _THIS.c.dedup)
+        .limit(bindparam("most", type_=Integer()))
+        .with_for_update(of=_THIS, skip_locked=True)
+        .cte("head")
+    )
+    return (
+        update(outbox)
+        .where(
+            outbox.c.dedup.in_(select(head.c.dedup)),
+            outbox.c.state == PENDING,
+            outbox.c.lease_until <= _NOW,
+        )
+        .values(
+            owner=bindparam("claimant"),
+            lease_until=bindparam("until"),
+            attempts=outbox.c.attempts + 1,
+        )
+        .returning(*outbox.c)
+    )
+
+
+_CLAIM = _claim()
 
 
 def _read(row: Row[Any]) -> Delivery:

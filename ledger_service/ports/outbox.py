@@ -15,6 +15,12 @@ class OutboxRows(Protocol):
     async def add(self, *deliveries: Delivery) -> frozenset[str]:
         """Insert those whose dedup key is not there, done and pruned ones too; return these keys."""
 
+    async def due(self, destinations: Sequence[str], now: datetime) -> frozenset[str]:
+        """Return those of these that a claim would lease something for, if its relay may claim.
+
+        Which is not so while they are paused, or left alone because they do not answer.
+        """
+
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
     ) -> Sequence[Delivery]:

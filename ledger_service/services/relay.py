@@ -16,6 +16,7 @@ import structlog
 from ledger_service import ports
 from ledger_service.domain import errors, ids
 from ledger_service.domain.records import Circuit, Delivery, DeliveryState, Hop, Outcome
+from ledger_service.services.due import Due
 from ledger_service.services.pace import Pace, Trial, asked_by, judged
 from ledger_service.services.wakes import Wake, ring_or_done
 
@@ -52,12 +53,15 @@ class Relay:
         clock: ports.Clock,
         wake: Wake | None = None,
         pace: Pace | None = None,
+        due: Due | None = None,
     ) -> None:
+        """`due`: what looks for all relays of this process; None: for this one alone."""
         self._store = store
         self._destination = destination
         self._clock = clock
         self._wake = wake or Wake()
         self._pace = pace or Pace()
+        self._due = due or Due(store, clock, [destination.name])
         self._claims = itertools.count(1)
         self._process = uuid.uuid4().hex
         self._flying: dict[asyncio.Task[Landing], Delivery] = {}
@@ -99,11 +103,11 @@ class Relay:
                 await self._write(rows, tuple(self._landed), self._clock.now())
 
     async def _account(self) -> None:
-        now = self._clock.now()
         free = self._pace.hands - len(self._flying)
-        renewing = bool(self._flying) and now >= self._renew_at
-        if not (self._landed or free or renewing):
+        must = self._landed or self._must_renew()
+        if not must and not (free and await self._due.at(self.name)):
             return
+        now, renewing = self._clock.now(), self._must_renew()
         kept: frozenset[str] | None = None
         async with self._store.transaction() as rows:
             if renewing:
@@ -118,6 +122,9 @@ class Relay:
             self._renew_at = now + self._pace.lease / RENEWALS
         for item in claimed:
             self._flying[asyncio.create_task(self._try(item, now + self._pace.lease))] = item
+
+    def _must_renew(self) -> bool:
+        return bool(self._flying) and self._clock.now() >= self._renew_at
 
     async def _claim(
         self, rows: ports.Transaction, circuit: Circuit | None, now: datetime, free: int

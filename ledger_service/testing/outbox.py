@@ -47,6 +47,10 @@ class MemoryOutbox:
             self._state.rows[dedup] = replace(item, due=item.due or item.created_at)
         return frozenset(fresh)
 
+    async def due(self, destinations: Sequence[str], now: datetime) -> frozenset[str]:
+        """Return those that have something to take on."""
+        return frozenset(name for name in destinations if self._waits(name, now))
+
     async def claim(
         self, destination: str, owner: str, now: datetime, lease_until: datetime, limit: int
     ) -> Sequence[Delivery]:
@@ -182,6 +186,12 @@ class MemoryOutbox:
     async def paused(self) -> frozenset[str]:
         """Return the paused destinations."""
         return frozenset(self._state.paused)
+
+    def _waits(self, destination: str, now: datetime) -> bool:
+        circuit = self._state.circuits.get(destination)
+        if destination in self._state.paused or (circuit and circuit.until and circuit.until > now):
+            return False
+        return any(self._free(row, now) for row in self._heads(destination))
 
     def _heads(self, destination: str) -> list[Delivery]:
         heads: dict[str, Delivery] = {}

@@ -23,6 +23,7 @@ from ledger_service.services.adopt import Adopt
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
+from ledger_service.services.due import Due
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
 from ledger_service.services.inline import Inline
@@ -180,6 +181,7 @@ def _anchor(shared: Shared, sender: Sender, follow: Follow) -> Anchor:
 
 def _relays(shared: Shared, destinations: tuple[Closable, ...]) -> tuple[Relay, ...]:
     pace = pace_of(shared.settings.relay)
+    due = Due(shared.store, shared.clock, [destination.name for destination in destinations])
     return tuple(
         Relay(
             store=shared.store,
@@ -187,6 +189,7 @@ def _relays(shared: Shared, destinations: tuple[Closable, ...]) -> tuple[Relay, 
             clock=shared.clock,
             wake=shared.wakes.outbox,
             pace=pace,
+            due=due,
         )
         for destination in destinations
     )

@@ -1,10 +1,12 @@
 """`throughput`: orders validated a second by the whole stack, against what the same network can do.
 
-Four nodes; API, anchor, watcher, relay and three agents, each a process of its own. First the rivals
-have the network to themselves: the flood and the plain loop (`flood.py`). Then a backlog of evidence
-is posted to the API by a loader, and only after that the anchor starts: the figure is of everything
-behind the intake. On the first chain a second, smaller run has the intake inside. Rates are by the
-chain's own blocks, from the first proposal to the last validation.
+Four nodes; API, anchor, watcher, relay and three agents, each a process of its own. A backlog of
+evidence is posted to the API by a loader, and only after that the anchor starts: the figure is of
+everything behind the intake. On the first chain a second, smaller run has the intake inside. Then all
+but the nodes stop, and the rivals have the network to themselves: the flood and the plain loop
+(`flood.py`). They come last because they sign with the agents' keys: an agent recalls what its key
+said, and leaves to a person a machine of which the service has no statement. Rates are by the chain's
+own blocks, from the first proposal to the last validation.
 
 Blocks of 1 s are the most that such a chain does, and what the processors must keep up with; with
 blocks of 5 s, which the documentation and generators of private chains propose, the chain is the limit.
@@ -59,17 +61,19 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A plant with its chain running, and who may sign on it."""
+    """A plant with its chain running, what else runs (`parts`), and who may sign on it."""
 
     built: Built
-    supervisor: Supervisor
+    nodes: Supervisor
+    parts: Supervisor
     claims: Sequence[Claim]
     ledger: ChainLedger
     hands: Hands
 
     def pids(self) -> dict[str, int]:
         """Return the processes by name."""
-        return {name: self.supervisor.pid(name) for name in self.supervisor.names()}
+        both = (self.nodes, self.parts)
+        return {name: group.pid(name) for group in both for name in group.names()}
 
 
 async def measure(options: Options) -> list[Result]:
@@ -91,13 +95,14 @@ def chains(period: int | None) -> list[Chain]:
 async def _at(options: Options, chain: Chain, *, intake: bool) -> list[Result]:
     """Measure everything on one chain; `intake`: also while evidence is posted."""
     async with _plant(options, chain) as running:
+        async with running.parts:
+            run = await _run(options, running, more=options.backlog // 4 if intake else 0)
+        options.say(f"{chain}: {_exhausted(run)}; processors by process: {_told(run.shares)}")
         count = FLOOD_BLOCKS * chain.gas // GAS_AN_ORDER
         ceiling = await flood(running.ledger, running.hands, count)
         options.say(f"flood: {ceiling.rate:.1f}/s, blocks {100 * ceiling.full:.0f} % full")
         plain = await loop(running.ledger, running.hands, LOOP_ORDERS)
         options.say(f"plain loop: {plain:.2f}/s")
-        run = await _run(options, running, more=options.backlog // 4 if intake else 0)
-    options.say(f"{chain}: {_exhausted(run)}; processors by process: {_told(run.shares)}")
     against = Against("flood of signed transactions", ceiling.rate)
     found = [
         Result(f"validated, {chain}", run.backlog.rate, "1/s", against, OF_CEILING),
@@ -191,11 +196,11 @@ async def _plant(options: Options, chain: Chain) -> AsyncIterator[Running]:
     claims = backlog.robots(site)
     machines = claiming.machines(site, claims)
     detectors = claiming.keep_models(site, claims)
-    async with Supervisor() as supervisor:
+    async with Supervisor() as nodes:
         network = await plant.lay_out(
             site, options.chain, options.say, period=chain.period, gas_limit=chain.gas
         )
-        await plant.start_chain(site, supervisor, options.say)
+        await plant.start_chain(site, nodes, options.say)
         built = await plant.found(site, network, machines, detectors, options.say)
         _allow(site)
         settings, deployment = ChainSettings.load(site.network), Deployment.load(site.deployment)
@@ -209,7 +214,7 @@ async def _plant(options: Options, chain: Chain) -> AsyncIterator[Running]:
                 version.id,
                 detectors[0],
             )
-            yield Running(built, supervisor, claims, ledger, hands)
+            yield Running(built, nodes, Supervisor(), claims, ledger, hands)
         finally:
             await ledger.close()
 
@@ -228,16 +233,14 @@ async def _start(running: Running, part: str) -> None:
     site = running.built.site
     argv = plant.mol(part, "--config", site.config)
     ready = answers(running.built.base_url) if part == "api" else None
-    await running.supervisor.start(Process(part, argv, site.logs / f"{part}.log", ready=ready))
+    await running.parts.start(Process(part, argv, site.logs / f"{part}.log", ready=ready))
 
 
 async def _start_agent(running: Running, party: str) -> None:
     site = running.built.site
     config = next(site.agent(it) / "agent.toml" for it in PARTIES if it.name == party)
     argv = plant.mol("agent", "--config", config)
-    await running.supervisor.start(
-        Process(f"agent-{party}", argv, site.logs / f"agent-{party}.log")
-    )
+    await running.parts.start(Process(f"agent-{party}", argv, site.logs / f"agent-{party}.log"))
 
 
 async def _post(running: Running, posts: Sequence[Post]) -> float:

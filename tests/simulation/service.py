@@ -13,6 +13,7 @@ from ledger_service.services.adopt import Adopt
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
+from ledger_service.services.due import Due
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
 from ledger_service.services.inline import Inline
@@ -72,21 +73,26 @@ class Site:
         adopt = Adopt(builder=builder, follow=self.follow, **common)
         self.anchor = Anchor(sender=sender, adopt=adopt, currency="EUR", **known, **common)
         self.close = Close(objects=objects, sender=sender, **common)
-        self.relays = [
+        self.relays = self._relays(world, process, clock)
+        self.track = Track(self.store)
+        self.fetch = Fetch(self.store, objects)
+        self.inline = Inline(objects)
+
+    def _relays(self, world: World, process: Process, clock: SimClock) -> list[Relay]:
+        due = Due(self.store, clock, world.shape.destinations)
+        return [
             Relay(
                 store=self.store,
                 destination=DestinationPort(
-                    process, faults, world.destinations[name], world.freeze
+                    process, world.faults, world.destinations[name], world.freeze
                 ),
                 clock=clock,
                 wake=self.wakes.outbox,
                 pace=PACE,
+                due=due,
             )
             for name in world.shape.destinations
         ]
-        self.track = Track(self.store)
-        self.fetch = Fetch(self.store, objects)
-        self.inline = Inline(objects)
 
     def loops(self, role: str, clock: SimClock) -> list[Any]:
         """Return what a process of this role runs for ever, as the wiring has it."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from ledger_service import ports
@@ -13,6 +14,7 @@ from ledger_service.services.adopt import Adopt
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
 from ledger_service.services.deliveries import ROUTES
+from ledger_service.services.due import Due
 from ledger_service.services.fetch import Fetch
 from ledger_service.services.follow import Follow
 from ledger_service.services.inline import Inline
@@ -156,10 +158,9 @@ class Site:
             sender=self.sender, adopt=self.adopt, currency="EUR", **known, **common
         )
         self.close = Close(objects=objects, sender=self.sender, **common)
-        self.relays = [
-            Relay(store=store, destination=doomed(item), clock=world.clock, wake=self.wakes.outbox)
-            for item in world.destinations
-        ]
+        due = Due(store, world.clock, [item.name for item in world.destinations])
+        relay = partial(Relay, store=store, clock=world.clock, wake=self.wakes.outbox, due=due)
+        self.relays = [relay(destination=doomed(item)) for item in world.destinations]
         self.track = Track(store)
         self.fetch = Fetch(store, objects)
         self.inline = Inline(objects)
