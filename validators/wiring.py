@@ -11,6 +11,7 @@ import structlog
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import LocalSigner, load_keystore
 from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.chain.together import TogetherLedger
 from ledger_service.clock import SystemClock
 from ledger_service.domain import errors, ids
 from validators.agent.accounts import Accounts
@@ -24,7 +25,6 @@ from validators.agent.pace import Pace
 from validators.agent.pen import Pen
 from validators.agent.registry import Registry
 from validators.agent.source import HttpSource
-from validators.agent.together import TogetherLedger
 from validators.agent.work import Work
 from validators.journal.book import Book, ReadBook
 from validators.rerun.models import Models

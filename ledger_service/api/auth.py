@@ -42,7 +42,7 @@ def require(*roles: Role) -> Callable[..., Awaitable[Token]]:
     """Return a dependency that lets only these roles pass; an operator passes everywhere."""
 
     async def check(request: Request, credentials: Credentials) -> Token:
-        token = await identify(parts_of(request), credentials)
+        token = await identify(await parts_of(request), credentials)
         if token.role not in {*roles, Role.OPERATOR}:
             expected = " or ".join(sorted({*roles, Role.OPERATOR}))
             raise errors.Forbidden(found=token.role.value, expected=expected)

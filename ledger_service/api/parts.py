@@ -43,8 +43,11 @@ class Parts:
     public_metrics: bool = True
 
 
-def parts_of(request: Request) -> Parts:
-    """Return the parts of the running application (a FastAPI dependency)."""
+async def parts_of(request: Request) -> Parts:
+    """Return the parts of the running application (a FastAPI dependency).
+
+    FastAPI calls a plain function in a thread, for each request.
+    """
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts

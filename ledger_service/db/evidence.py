@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -14,6 +14,27 @@ from ledger_service.db.tables import evidence, hop, maintenance_order
 from ledger_service.domain import errors, ids
 from ledger_service.domain.lifecycle import SETTLED, Stage, Status
 from ledger_service.domain.records import Evidence, Hop
+
+
+def _waiting() -> Select[int]:
+    order, other = maintenance_order.alias("opened"), maintenance_order.alias("other")
+    over = other.c.status.in_([int(it) for it in SETTLED])
+    sealed = select(func.count()).where(
+        evidence.c.stage == Stage.SEALED.value,
+        ~select(1).where(other.c.evidence == evidence.c.id, over).exists(),
+    )
+    anchoring = select(func.count(order.c.evidence.distinct())).where(
+        order.c.status.in_([int(it) for it in set(Status) - SETTLED]),
+        ~select(1).where(other.c.evidence == order.c.evidence, over).exists(),
+        select(1)
+        .where(evidence.c.id == order.c.evidence, evidence.c.stage == Stage.ANCHORING.value)
+        .exists(),
+    )
+    return select(sealed.scalar_subquery() + anchoring.scalar_subquery())
+
+
+#: Made once: it takes longer to build than to run.
+_WAITING = _waiting()
 
 
 class SqlEvidence:
@@ -34,16 +55,23 @@ class SqlEvidence:
 
     async def check(self, item: Evidence) -> None:
         """Raise what `add` would raise; insert nothing."""
-        if await self._one(evidence.c.id == item.id):
-            raise errors.Conflict("This evidence is already sealed.", found=item.id.hex())
-        same = await self._one(
-            (evidence.c.device == item.device) & (evidence.c.sequence == item.sequence)
+        query = select(
+            evidence.c.id, evidence.c.device, evidence.c.sequence, evidence.c.dataset_root
+        ).where(
+            or_(
+                evidence.c.id == item.id,
+                (evidence.c.device == item.device) & (evidence.c.sequence == item.sequence),
+                evidence.c.dataset_root == item.dataset_root,
+            )
         )
-        if same:
-            raise errors.SequenceFork(found=same.id.hex(), sequence=item.sequence)
-        reused = await self._one(evidence.c.dataset_root == item.dataset_root)
-        if reused:
-            raise errors.DatasetReused(found=reused.id.hex())
+        found = (await self._connection.execute(query)).all()
+        if any(row.id == item.id for row in found):
+            raise errors.Conflict("This evidence is already sealed.", found=item.id.hex())
+        for row in found:
+            if (row.device, row.sequence) == (item.device, item.sequence):
+                raise errors.SequenceFork(found=row.id.hex(), sequence=item.sequence)
+        if found:
+            raise errors.DatasetReused(found=found[0].id.hex())
 
     async def get(self, wanted: ids.EvidenceId) -> Evidence:
         """Return it. Raise NotFound."""
@@ -79,21 +107,7 @@ class SqlEvidence:
         From the open side, by index: it is asked before each upload, and what is settled grows for
         years. What is being anchored has an order from the same transaction on.
         """
-        order, other = maintenance_order.alias("opened"), maintenance_order.alias("other")
-        over = other.c.status.in_([int(it) for it in SETTLED])
-        sealed = select(func.count()).where(
-            evidence.c.stage == Stage.SEALED.value,
-            ~select(1).where(other.c.evidence == evidence.c.id, over).exists(),
-        )
-        anchoring = select(func.count(order.c.evidence.distinct())).where(
-            order.c.status.in_([int(it) for it in set(Status) - SETTLED]),
-            ~select(1).where(other.c.evidence == order.c.evidence, over).exists(),
-            select(1)
-            .where(evidence.c.id == order.c.evidence, evidence.c.stage == Stage.ANCHORING.value)
-            .exists(),
-        )
-        query = select(sealed.scalar_subquery() + anchoring.scalar_subquery())
-        return int((await self._connection.execute(query)).scalar_one())
+        return int((await self._connection.execute(_WAITING)).scalar_one())
 
     async def move(
         self, wanted: ids.EvidenceId, stage: Stage, reason: str = "", *, expected: Stage

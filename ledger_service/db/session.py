@@ -169,7 +169,10 @@ def _write_ahead(cursor: Any) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql(f"PRAGMA query_only = {int(reading)}")
+    # Each statement is two trips to the driver's thread, so it is said only where it changes.
+    if connection.info.pop("reading", None) is not reading:
+        connection.exec_driver_sql(f"PRAGMA query_only = {int(reading)}")
+    connection.info["reading"] = reading
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

@@ -65,11 +65,14 @@ class Clock(Protocol):
 class ObjectStore(Protocol):
     """Bytes under keys (`files/<root>`). A put is atomic and durable when it returns."""
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes]) -> int:
-        """Store, replacing what was there; return the size. On error nothing is visible."""
+    async def put(self, key: str, chunks: AsyncIterable[bytes], *, staged: bool = False) -> int:
+        """Store, replacing what was there; return the size. On error nothing is visible.
+
+        `staged`: it is moved next, and need not be durable before that.
+        """
 
     async def move(self, source: str, target: str) -> None:
-        """Rename durably, replacing the target. Raise NotFound without a source."""
+        """Rename, replacing the target; bytes and name are durable. Raise NotFound without a source."""
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """Stream the bytes (or a range). Raise NotFound on the first step."""

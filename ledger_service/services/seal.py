@@ -20,6 +20,8 @@ CLOCK_SKEW = timedelta(seconds=120)
 STAGING = "staging"
 STAMP = "%Y%m%dT%H%M%S"
 ABANDONED_AFTER = timedelta(days=1)
+#: Bytes of an envelope that is read in less time than it takes to hand it to a thread.
+SMALL_ENVELOPE = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,38 +81,19 @@ class Seal:
         `only`: the one asset that the sender may speak for. Raise InvalidEvidence (each kind),
         Forbidden, BacklogFull, ChainError.
         """
-        # A statement of thousands of files takes a while to read; others are served meanwhile.
-        sealed, claim = await asyncio.to_thread(_read, envelope)
+        sealed, claim = await _read(envelope)
         evidence = statement.evidence_id(sealed.payload)
         if only and claim.asset != only:
             raise errors.Forbidden(
                 "The token is another asset's.", found=claim.asset, expected=only
             )
         self._check_signature(sealed, claim)
-        known = await self.find(evidence)
+        sealing = Sealing(self, evidence, envelope, claim, self._clock.now())
+        known = await self._check_room(sealing)
         if known is not None:
             return known
-        now = self._clock.now()
-        self._check_claim(claim, now)
         await self._check_chain(claim)
-        sealing = Sealing(self, evidence, envelope, claim, now)
-        try:
-            await self._check_room(sealing)
-        except errors.Conflict:  # another call may have sealed the same since it was looked for
-            known = await self.find(evidence)
-            if known is None:
-                raise
-            return known
         return sealing
-
-    async def find(self, evidence: ids.EvidenceId) -> Sealed | None:
-        """Return the answer given before, None if the evidence is new."""
-        async with self._store.reading() as rows:
-            try:
-                found = await rows.evidence.get(evidence)
-            except errors.NotFound:
-                return None
-        return Sealed(found.id, found.dataset_root, new=False)
 
     async def from_location(self, envelope: bytes, location: str, *, only: str = "") -> Sealed:
         """Seal files that lie in an allowed location: copied and hashed once."""
@@ -147,7 +130,8 @@ class Seal:
                 )
                 await rows.evidence.hop(Hop(sealing.evidence, "sealed", now, detail=detail))
         except errors.Conflict:
-            known = await self.find(sealing.evidence)
+            async with self._store.reading() as rows:
+                known = await _known(rows.evidence, sealing.evidence)
             if known is None:
                 raise
             return known
@@ -184,21 +168,32 @@ class Seal:
 
     async def _check_chain(self, claim: Statement) -> None:
         asset = ids.asset_id(claim.asset)
-        if await self._ledger.current_version(asset) is None:
+        # Asked at once, so that they go to the node in one request.
+        version, detector, device = await asyncio.gather(
+            self._ledger.current_version(asset),
+            self._ledger.detector_live(claim.detector),
+            self._ledger.device_live(asset, claim.device),
+        )
+        if version is None:
             raise errors.UnknownAsset(found=claim.asset)
-        if not await self._ledger.detector_live(claim.detector):
+        if not detector:
             raise errors.DetectorNotLive(found=claim.detector.hex())
-        if not await self._ledger.device_live(asset, claim.device):
+        if not device:
             raise errors.UnknownDevice(found=claim.device.hex(), asset=claim.asset)
 
-    async def _check_room(self, sealing: Sealing) -> None:
-        """Refuse before the upload what would be refused after it."""
+    async def _check_room(self, sealing: Sealing) -> Sealed | None:
+        """Return the answer if it is known; refuse before the upload what would be refused after."""
         async with self._store.reading() as rows:
+            known = await _known(rows.evidence, sealing.evidence)
+            if known is not None:
+                return known
+            self._check_claim(sealing.claim, sealing.begun)
             waiting = await rows.evidence.waiting()
             gap = await _gap(rows.evidence, sealing.claim)
-            await rows.evidence.check(_row(sealing, gap=gap, now=self._clock.now()))
+            await rows.evidence.check(_row(sealing, gap=gap, now=sealing.begun))
         if waiting >= self._limits.backlog:
             raise errors.BacklogFull(found=waiting, expected=f"fewer than {self._limits.backlog}")
+        return None
 
 
 class Sealing:
@@ -216,6 +211,7 @@ class Sealing:
         self.evidence = evidence
         self.envelope = envelope
         self.claim = claim
+        self.begun = now
         self._expected = {entry.path: entry for entry in claim.entries}
         self._staged: dict[str, str] = {}
         # Flat, so that no folder is left over; dated, so that what a kill leaves is told apart.
@@ -241,7 +237,7 @@ class Sealing:
         key = f"{self._prefix}-{len(self._staged)}"
         hasher = dataset.FileHasher(entry.chunk)
         self._staged[path] = key
-        await self._seal.objects.put(key, _hashed(chunks, hasher, entry))
+        await self._seal.objects.put(key, _hashed(chunks, hasher, entry), staged=True)
         if hasher.size != entry.size:
             raise errors.DigestMismatch(
                 "The size differs.", path=path, found=hasher.size, expected=entry.size
@@ -263,7 +259,14 @@ class Sealing:
         return await self._seal.commit(self)
 
 
-def _read(envelope: bytes) -> tuple[dsse.Envelope, Statement]:
+async def _read(envelope: bytes) -> tuple[dsse.Envelope, Statement]:
+    """Read it; one of thousands of files takes a while, and others are served meanwhile."""
+    if len(envelope) > SMALL_ENVELOPE:
+        return await asyncio.to_thread(_parse, envelope)
+    return _parse(envelope)
+
+
+def _parse(envelope: bytes) -> tuple[dsse.Envelope, Statement]:
     sealed = dsse.loads(envelope)
     return sealed, statement.loads(sealed.payload)
 
@@ -280,6 +283,15 @@ async def _hashed(
                 expected=entry.size,
             )
         yield chunk
+
+
+async def _known(rows: ports.EvidenceRows, evidence: ids.EvidenceId) -> Sealed | None:
+    """Return the answer given before, None if the evidence is new."""
+    try:
+        found = await rows.get(evidence)
+    except errors.NotFound:
+        return None
+    return Sealed(found.id, found.dataset_root, new=False)
 
 
 async def _gap(rows: ports.EvidenceRows, claim: Statement) -> bool:

@@ -88,7 +88,7 @@ async def _one(
         return None, False
     incoming = f"{INCOMING}/{uuid.uuid4().hex}"
     checked = _Checked(source.get(key), key)
-    await target.put(incoming, checked)
+    await target.put(incoming, checked, staged=True)
     if not checked.is_as_named:
         await target.delete(incoming)
         return None, False

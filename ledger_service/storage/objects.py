@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,13 +26,25 @@ _TORN = re.compile(r"#\d+$")
 
 
 class Objects:
-    """Bytes under keys in one store. `folder` is set where the store is a local folder."""
+    """Bytes under keys in one store. `folder` is set where the store is a local folder.
 
-    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
+    `to_disk` brings a file, or the names in a folder, to the disk.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: Path | None = None,
+        *,
+        to_disk: Callable[[Path], None] | None = None,
+    ) -> None:
         self._store = store
         self._folder = folder
+        self._to_disk = to_disk or sync
+        #: Folders below it whose own names are on the disk; nothing here deletes a folder.
+        self._lasting: set[Path] = set()
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+    async def put(self, key: str, chunks: AsyncIterable[bytes], *, staged: bool = False) -> int:
         """Store, replacing what was there; return the size. Nothing is visible before the end."""
         counted = _Counted(chunks)
         dataset.check_path(key)
@@ -40,7 +52,9 @@ class Objects:
             await obstore.put_async(
                 self._store, key, counted, chunk_size=WRITE_BYTES, max_concurrency=WRITES
             )
-            await self._make_durable(key)
+            if not staged:
+                await self._sync(key)
+                await self._sync_folders(key)
         except (BaseError, OSError) as exc:
             raise errors.StorageError("put", found=str(exc)[:200], key=key) from exc
         return counted.size
@@ -49,8 +63,10 @@ class Objects:
         """Rename, replacing the target."""
         dataset.check_path(target)
         try:
+            # First the bytes: what the new name replaces may be all that there is.
+            await self._sync(source)
             await obstore.rename_async(self._store, source, target)
-            await self._make_durable(target)
+            await self._sync_folders(target)
         except FileNotFoundError as exc:
             raise errors.NotFound("No such object.", found=source) from exc
         except (BaseError, OSError) as exc:
@@ -117,9 +133,24 @@ class Objects:
             )
             yield bytes(piece)
 
-    async def _make_durable(self, key: str) -> None:
+    async def _sync(self, key: str) -> None:
+        """Bring the bytes to the disk."""
         if self._folder is not None:
-            await asyncio.to_thread(_sync_path, self._folder, key)
+            await asyncio.to_thread(self._to_disk, self._folder / key)
+
+    async def _sync_folders(self, key: str) -> None:
+        """Bring the name to the disk, and those of the folders above where that was not done yet."""
+        if self._folder is None:
+            return
+        place = self._folder / key
+        above = [each for each in place.parents if self._folder in each.parents]
+        new = [each for each in above if each not in self._lasting]
+        await asyncio.to_thread(self._sync_each, {place.parent, *(each.parent for each in new)})
+        self._lasting.update(new)
+
+    def _sync_each(self, folders: Iterable[Path]) -> None:
+        for each in folders:
+            self._to_disk(each)
 
 
 class _Counted:
@@ -170,15 +201,6 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:
         sync(each.parent)
-
-
-def _sync_path(folder: Path, key: str) -> None:
-    """Bring a file and each folder above it, up to the root, to the disk."""
-    path = folder / key
-    for each in (path, *path.parents):
-        sync(each)
-        if each == folder:
-            return
 
 
 def sync(path: Path) -> None:

@@ -14,6 +14,7 @@ from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import LocalSigner, load_keystore
 from ledger_service.chain.muster import muster
 from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.chain.together import TogetherLedger
 from ledger_service.clock import SystemClock
 from ledger_service.db.migrations import upgrade
 from ledger_service.db.session import LONG_SECONDS, SqlStore, make_engine
@@ -85,7 +86,7 @@ async def open_service(settings: config.Settings) -> AsyncIterator[Service]:
 def open_ledger(settings: config.Settings) -> ChainLedger:
     """Return the chain client that the settings describe. Raise ConfigError."""
     chain = settings.chain
-    return ChainLedger(
+    return TogetherLedger(
         ChainSettings.load(settings.path(chain.network), node=chain.node),
         Deployment.load(settings.path(chain.deployment)),
     )

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 OUTSIDE = {
     "validators/agent/source.py": "import httpx",
     "validators/agent/wire.py": "import aiohttp",
-    "validators/agent/together.py": "from ledger_service.chain.client import ChainLedger",
+    "ledger_service/chain/together.py": "from ledger_service.chain.client import ChainLedger",
 }
 PACKAGES = ("ledger_service/services", "validators/agent")
 

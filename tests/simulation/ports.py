@@ -199,7 +199,7 @@ class ObjectsPort(Port):
         super().__init__(process, faults)
         self._objects = objects
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+    async def put(self, key: str, chunks: AsyncIterable[bytes], *, staged: bool = False) -> int:
         """Store; a full disk is met at the begin or at the end."""
         await self.pause("object store slow")
         if self.faults.hit("disk full"):
@@ -207,7 +207,7 @@ class ObjectsPort(Port):
                 async for _ in chunks:
                     pass
             raise errors.StorageError("simulated: no space left on device")
-        size: int = await self._objects.put(key, chunks)
+        size: int = await self._objects.put(key, chunks, staged=staged)
         self.check()
         await asyncio.sleep(0)
         return size

@@ -82,7 +82,9 @@ class Liar:
 
 
 @asynccontextmanager
-async def serving(*handlers: Handler, patience: float = 10.0) -> AsyncIterator[ChainLedger]:
+async def serving(
+    *handlers: Handler, patience: float = 10.0, kind: type[ChainLedger] = ChainLedger
+) -> AsyncIterator[ChainLedger]:
     """Serve each handler as a node; yield a client of them, in this order."""
     app = web.Application()
     for number, handler in enumerate(handlers):
@@ -95,7 +97,7 @@ async def serving(*handlers: Handler, patience: float = 10.0) -> AsyncIterator[C
     fees = (("gasPrice", 0),)
     settings = ChainSettings("embedded", CHAIN_ID, tuple(urls), (), 0, 0.1, fees, patience)
     deployment = Deployment(CHAIN_ID, GENESIS, ids.Address(bytes(20)), CONTRACT, 1)
-    ledger = ChainLedger(settings, deployment)
+    ledger = kind(settings, deployment)
     try:
         yield ledger
     finally:

@@ -9,7 +9,11 @@ import pytest
 from aiohttp import web
 
 from ledger_service.chain.rpc import Node, RpcFailed
+from ledger_service.chain.together import TogetherLedger
 from ledger_service.domain import errors
+from tests.conformance import rows as make
+from tests.integration.chain.liars import Liar, serving
+from tests.peers.consortium import ASSET, DETECTOR, DEVICE
 
 
 class Counting:
@@ -85,3 +89,42 @@ async def test_no_secret_of_a_nodes_address_is_in_what_is_told_of_it(says: str) 
     finally:
         await client.close()
         await runner.cleanup()
+
+
+class Views(Liar):
+    """A node that answers view calls with yes, the device's with an error; it notes how many came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.views: list[int] = []
+
+    async def serve(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        items = asked if isinstance(asked, list) else [asked]
+        if items[0]["method"] == "eth_call":
+            self.views.append(len(items))
+        answers = [{"jsonrpc": "2.0", "id": item["id"], **self.said(item)} for item in items]
+        return web.json_response(answers if isinstance(asked, list) else answers[0])
+
+    def said(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["method"] != "eth_call":
+            return {"result": self.answer(asked)}
+        if DEVICE.hex() in asked["params"][0]["data"]:
+            return {"error": {"code": -32000, "message": "out of gas"}}
+        return {"result": "0x" + "00" * 31 + "01"}
+
+
+async def test_the_questions_of_one_moment_are_one_request_and_fail_each_for_itself() -> None:
+    node = Views()
+
+    async with serving(node.serve, kind=TogetherLedger) as ledger:
+        found = await asyncio.gather(
+            ledger.detector_live(DETECTOR),
+            ledger.device_live(ASSET, DEVICE),
+            ledger.is_builder(make.SIGNER),
+            return_exceptions=True,
+        )
+        later = await ledger.detector_live(DETECTOR)
+
+    assert node.views == [3, 1]
+    assert (found[0], type(found[1]), found[2], later) == (True, RpcFailed, False, True)

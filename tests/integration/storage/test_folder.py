@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from obstore.store import LocalStore
 
 from ledger_service.domain import errors
 from ledger_service.storage.locations import Locations
@@ -95,6 +96,28 @@ async def test_moving_replaces_the_target_and_leaves_no_folder_of_uploads(
     assert [p.name for p in (tmp_path / "staging").iterdir()] == []
     with pytest.raises(errors.NotFound):
         await objects.move("staging/x-1", "files/a")
+
+
+async def test_a_name_stands_only_for_bytes_that_are_on_the_disk_and_lasts_itself(
+    tmp_path: Path,
+) -> None:
+    done: list[tuple[str, bool]] = []
+
+    def to_disk(path: Path) -> None:
+        done.append((str(path.relative_to(tmp_path)), (tmp_path / "files" / "a").exists()))
+
+    objects = Objects(LocalStore(tmp_path), tmp_path, to_disk=to_disk)
+    await objects.put("staging/x-1", stream(1), staged=True)
+    assert done == []
+
+    await objects.move("staging/x-1", "files/a")
+    assert done[0] == ("staging/x-1", False)
+    assert sorted(done[1:]) == [(".", True), ("files", True)]
+
+    # The folder's own name lasts by now; that of another file in it does not.
+    done.clear()
+    await objects.put("files/b", stream(1))
+    assert done == [("files/b", True), ("files", True)]
 
 
 @pytest.mark.parametrize("key", ["../a", "/a", "a/../../b", "a//b", ""])

@@ -93,35 +93,34 @@ async def test_of_two_uploads_of_the_same_evidence_that_both_began_the_later_has
 
 
 class Overtaken:
-    """A store; between its first reading and its second another call comes to its end."""
+    """A store; before its first writing another call comes to its end."""
 
     def __init__(self, store: ports.Store, meanwhile: Callable[[], Awaitable[object]]) -> None:
         self._store = store
         self._meanwhile = meanwhile
-        self._readings = 0
+        self._writings = 0
 
-    def transaction(self) -> AbstractAsyncContextManager[ports.Transaction]:
-        return self._store.transaction()
+    def reading(self) -> AbstractAsyncContextManager[ports.Transaction]:
+        return self._store.reading()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[ports.Transaction]:
-        self._readings += 1
-        if self._readings == 2:
+    async def transaction(self) -> AsyncIterator[ports.Transaction]:
+        self._writings += 1
+        if self._writings == 1:
             await self._meanwhile()
-        async with self._store.reading() as rows:
+        async with self._store.transaction() as rows:
             yield rows
 
 
-async def test_evidence_that_another_call_seals_while_it_is_checked_has_the_same_answer(
+async def test_evidence_that_another_call_seals_while_it_comes_in_has_the_same_answer(
     site: Site,
 ) -> None:
     packed = site.world.gateway.pack()
     store = Overtaken(site.world.store, lambda: site.post(packed))
     late = Site(World(store=store, objects=site.world.objects))
 
-    answer = await late.seal.begin(packed.envelope)
+    answer = await late.post(packed)
 
-    assert isinstance(answer, Sealed)
     assert not answer.new
     assert answer.evidence == (await site.track.latest(10))[0].evidence.id
 

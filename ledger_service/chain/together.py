@@ -1,7 +1,7 @@
-"""The chain as an agent asks it: the questions of one moment go to the node in one request.
+"""The chain asked by the handful: the view calls of one moment go to the node in one request.
 
-An agent checks many orders side by side, and each asks the contracts some view calls. One at a time
-these cost more in HTTP than all else that a check does.
+Evidence that comes in and an order that is checked ask the contracts some questions each, and many
+are on their way side by side. One at a time these cost more in HTTP than all else that is done.
 """
 
 from __future__ import annotations
