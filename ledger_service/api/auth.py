@@ -55,8 +55,7 @@ async def identify(parts: Parts, credentials: HTTPAuthorizationCredentials | Non
     """Return the token that the credentials are. Raise Unauthenticated."""
     if credentials is None:
         raise errors.Unauthenticated("Send `Authorization: Bearer <token>`.")
-    async with parts.store.reading() as rows:
-        token = await rows.tokens.by_digest(digest_of(credentials.credentials))
+    token = await parts.tokens.find(digest_of(credentials.credentials))
     now = parts.clock.now()
     if token is None or (token.revoked_at is not None and token.revoked_at <= now):
         raise errors.Unauthenticated("Unknown or revoked.")

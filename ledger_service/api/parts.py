@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from ledger_service import ports
+from ledger_service.api.tokens import Tokens
 from ledger_service.chain.nodes import NodeView
 from ledger_service.services.anchor import Anchor
 from ledger_service.services.close import Close
@@ -28,6 +29,7 @@ class Parts:
 
     store: ports.Store
     clock: ports.Clock
+    tokens: Tokens
     seal: Seal
     anchor: Anchor
     track: Track

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ledger_service import settings as config
 from ledger_service.api.parts import Parts
+from ledger_service.api.tokens import Tokens
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.keys import LocalSigner, load_keystore
 from ledger_service.chain.muster import muster
@@ -234,6 +235,7 @@ def _parts(
     return Parts(
         store=shared.store,
         clock=shared.clock,
+        tokens=Tokens(shared.store, shared.clock),
         seal=_seal(shared, objects),
         anchor=anchor,
         track=Track(shared.store),

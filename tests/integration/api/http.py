@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ledger_service.api.app import create_app
 from ledger_service.api.auth import make_token
 from ledger_service.api.parts import Parts
+from ledger_service.api.tokens import Tokens
 from ledger_service.chain.muster import Muster
 from ledger_service.chain.nodes import NodeView
 from ledger_service.db.migrations import upgrade
@@ -150,6 +151,7 @@ def parts_of(site: Site, *, public: bool = True) -> Parts:
     return Parts(
         store=site.world.store,
         clock=site.world.clock,
+        tokens=Tokens(site.world.store, site.world.clock),
         seal=site.seal,
         anchor=site.anchor,
         track=site.track,

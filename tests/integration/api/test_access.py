@@ -87,9 +87,13 @@ async def test_a_token_ends_when_it_is_revoked_or_expires(api: Api) -> None:
     assert await status() == 401
     text, token = make_token(Role.BUYER, "", now)
     headers = {"Authorization": f"Bearer {text}"}
+    assert await status() == 401
     async with api.world.store.transaction() as rows:
         await rows.tokens.add(token)
+    assert await status() == 200
+    async with api.world.store.transaction() as rows:
         assert await rows.tokens.revoke(token.id, api.world.clock.now())
+    api.world.clock.advance(seconds=1)
     assert await status() == 401
 
 
