@@ -20,7 +20,8 @@ MAX_BITS = 256
 # Strings are dropped before brackets are counted, so that a bracket in a string does not count.
 # Possessive, and the closing quote may be missing: a string without end is read once, not once from
 # each quote in it.
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKET = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def loads(data: bytes) -> Any:
@@ -60,14 +61,10 @@ def digest(value: Any) -> bytes:
 
 def _check_depth(data: bytes) -> None:
     depth = 0
-    for token in _STRUCTURE.finditer(data):
-        first = token.group()[:1]
-        if first in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise errors.MalformedJson("Nested too deeply.", expected=f"at most {MAX_DEPTH}")
-        elif first in b"]}":
-            depth -= 1
+    for bracket in _STRING.sub(b"", data).translate(None, _NO_BRACKET):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise errors.MalformedJson("Nested too deeply.", expected=f"at most {MAX_DEPTH}")
 
 
 def _check_value(value: Any, depth: int) -> None:

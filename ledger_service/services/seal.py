@@ -121,12 +121,13 @@ class Seal:
         now, claim = self._clock.now(), sealing.claim
         try:
             async with self._store.transaction() as rows:
-                gap = await _gap(rows.evidence, claim)
-                await rows.evidence.add(_row(sealing, gap=gap, now=now))
+                # What was there before the upload still is; what was missing may have come.
+                sealing.gap = sealing.gap and await _gap(rows.evidence, claim)
+                await rows.evidence.add(_row(sealing, now=now))
                 files = len(claim.entries)
                 size = sum(entry.size for entry in claim.entries)
                 detail = f"{files} file(s), {size} bytes" + (
-                    ", a statement before it is missing" * gap
+                    ", a statement before it is missing" * sealing.gap
                 )
                 await rows.evidence.hop(Hop(sealing.evidence, "sealed", now, detail=detail))
         except errors.Conflict:
@@ -184,13 +185,16 @@ class Seal:
     async def _check_room(self, sealing: Sealing) -> Sealed | None:
         """Return the answer if it is known; refuse before the upload what would be refused after."""
         async with self._store.reading() as rows:
-            known = await _known(rows.evidence, sealing.evidence)
-            if known is not None:
+            try:
+                await rows.evidence.check(_row(sealing, now=sealing.begun))
+            except errors.Conflict:
+                known = await _known(rows.evidence, sealing.evidence)
+                if known is None:
+                    raise
                 return known
             self._check_claim(sealing.claim, sealing.begun)
+            sealing.gap = await _gap(rows.evidence, sealing.claim)
             waiting = await rows.evidence.waiting()
-            gap = await _gap(rows.evidence, sealing.claim)
-            await rows.evidence.check(_row(sealing, gap=gap, now=sealing.begun))
         if waiting >= self._limits.backlog:
             raise errors.BacklogFull(found=waiting, expected=f"fewer than {self._limits.backlog}")
         return None
@@ -212,6 +216,7 @@ class Sealing:
         self.envelope = envelope
         self.claim = claim
         self.begun = now
+        self.gap = True  # until it was looked for
         self._expected = {entry.path: entry for entry in claim.entries}
         self._staged: dict[str, str] = {}
         # Flat, so that no folder is left over; dated, so that what a kill leaves is told apart.
@@ -311,7 +316,7 @@ async def _gap(rows: ports.EvidenceRows, claim: Statement) -> bool:
     return False
 
 
-def _row(sealing: Sealing, *, gap: bool, now: datetime) -> Evidence:
+def _row(sealing: Sealing, *, now: datetime) -> Evidence:
     claim = sealing.claim
     return Evidence(
         id=sealing.evidence,
@@ -322,6 +327,6 @@ def _row(sealing: Sealing, *, gap: bool, now: datetime) -> Evidence:
         device=claim.device,
         sequence=claim.sequence,
         dataset_root=claim.dataset_root,
-        gap=gap,
+        gap=sealing.gap,
         received_at=now,
     )
