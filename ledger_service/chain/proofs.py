@@ -8,6 +8,7 @@ a block: it also proves that no event was left out.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import rlp
@@ -63,16 +64,29 @@ class Receipts:
             raise errors.BadAnswer("Not a block's receipts.", cause=repr(exc)[:120]) from exc
         if self._trie.root != self._root:
             raise errors.BadProof("These are not the block's receipts.", found=header.number)
+        self._proofs: dict[int, list[str]] = {}
 
     def prove(self, contract: ids.Address, order: ids.OrderId) -> dict[str, Any]:
         """Return index -> proof nodes for each receipt with an event of the order, verified."""
-        proven: dict[str, Any] = {}
+        return {str(at): self._proof(at) for at in self._with_events.get((contract, order), ())}
+
+    def _proof(self, index: int) -> list[str]:
+        """Return a receipt's proof, verified once: the orders of a batch have their events in one."""
+        if index not in self._proofs:
+            nodes = self._trie.proof(index)
+            tries.prove_item(self._root, index, nodes)
+            self._proofs[index] = [node.hex() for node in nodes]
+        return self._proofs[index]
+
+    @cached_property
+    def _with_events(self) -> Mapping[tuple[bytes, bytes], Sequence[int]]:
+        """By contract and first topic, the order in ours: which receipts have such events."""
+        found: dict[tuple[bytes, bytes], dict[int, None]] = {}
         for index, receipt in enumerate(self.told):
-            if any(_concerns(log, contract, order) for log in receipt["logs"]):
-                nodes = self._trie.proof(index)
-                tries.prove_item(self._root, index, nodes)
-                proven[str(index)] = [node.hex() for node in nodes]
-        return proven
+            for log in receipt["logs"]:
+                for topic in log["topics"][1:2]:
+                    found.setdefault((_bytes(log["address"]), _bytes(topic)), {})[index] = None
+        return {about: tuple(indices) for about, indices in found.items()}
 
 
 async def capture(
@@ -188,11 +202,6 @@ def encode_receipt(receipt: Mapping[str, Any]) -> bytes:
     )
     kind = int(receipt.get("type") or "0x0", 16)
     return bytes([kind]) + body if kind else body
-
-
-def _concerns(log: Mapping[str, Any], contract: ids.Address, order: ids.OrderId) -> bool:
-    about = [_bytes(topic) for topic in log["topics"][1:2]]
-    return _bytes(log["address"]) == contract and about == [order]
 
 
 def _nodes(proof: list[str]) -> list[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select, update
+from sqlalchemy import Integer, Row, Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -93,13 +93,8 @@ class SqlEvidence:
 
     async def to_anchor(self, limit: int) -> Sequence[Evidence]:
         """Return sealed evidence, oldest first."""
-        query = (
-            select(evidence)
-            .where(evidence.c.stage == Stage.SEALED)
-            .order_by(evidence.c.number)
-            .limit(limit)
-        )
-        return [_read(row) for row in await self._connection.execute(query)]
+        rows = await self._connection.execute(_TO_ANCHOR, {"most": limit})
+        return [_read(row) for row in rows]
 
     async def waiting(self) -> int:
         """Count the backlog: what is sealed, and what has open orders only.
@@ -166,6 +161,14 @@ class SqlEvidence:
     async def _one(self, condition: Any) -> Evidence | None:
         row = (await self._connection.execute(select(evidence).where(condition))).first()
         return _read(row) if row else None
+
+
+_TO_ANCHOR = (
+    select(evidence)
+    .where(evidence.c.stage == Stage.SEALED)
+    .order_by(evidence.c.number)
+    .limit(bindparam("most", type_=Integer()))
+)
 
 
 def _read(row: Row[Any]) -> Evidence:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, String, cast, func, literal_column, select, update
+from sqlalchemy import Row, String, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger_service.db import sql
@@ -17,6 +17,11 @@ from ledger_service.domain.records import Earlier, Outgoing, TxState
 
 #: In words and no parameter: SQLite takes the partial index only where it sees that it applies.
 _STORED = outgoing.c.state == literal_column(f"'{TxState.STORED.value}'")
+_UNFINISHED = (
+    select(outgoing)
+    .where(outgoing.c.signer == bindparam("key"), _STORED)
+    .order_by(outgoing.c.nonce)
+)
 
 
 class SqlOutgoing:
@@ -66,8 +71,8 @@ class SqlOutgoing:
 
     async def unfinished(self, key: ids.Address) -> Sequence[Outgoing]:
         """Return what is stored and not mined, by nonce."""
-        query = select(outgoing).where(outgoing.c.signer == key, _STORED).order_by(outgoing.c.nonce)
-        return [_read(row) for row in await self._connection.execute(query)]
+        rows = await self._connection.execute(_UNFINISHED, {"key": key})
+        return [_read(row) for row in rows]
 
     async def at(self, signer: ids.Address, nonce: int) -> Outgoing | None:
         """Return what a nonce was used for."""

@@ -119,6 +119,9 @@ class Anchor:
         Alone while nothing is under way. Under load it is left to gather, up to a batch, while the
         pool holds more than a block of our proposals: they would only wait there.
         """
+        async with self._store.reading() as rows:  # mostly there is nothing: then no more is asked
+            if not await rows.evidence.to_anchor(1):
+                return []
         room, under_way = STEP, await self._sender.under_way()
         if under_way:
             window = await self._ledger.block_gas() // GAS_AN_ORDER
@@ -252,7 +255,7 @@ class Anchor:
     ) -> bytes:
         return order.document(
             evidence=evidence.id,
-            statement=statement.loads(dsse.loads(evidence.envelope).payload),
+            statement=statement.read_kept(dsse.loads(evidence.envelope).payload),
             plan=plan,
             currency=self._currency,
             deadline=deadline,

@@ -69,6 +69,7 @@ def test_what_the_code_writes_the_schema_takes_and_the_code_reads_back(found: St
 
     assert Draft202012Validator(statement.schema()).is_valid(canonical.loads(text))
     assert statement.loads(text) == found
+    assert statement.read_kept(text) == found
     assert statement.loads(text).dumps() == text
 
 
@@ -164,6 +165,18 @@ def test_the_bytes_count_not_the_fields() -> None:
 
     assert statement.loads(spaced) == statement.loads(text)
     assert statement.evidence_id(spaced) != statement.evidence_id(text)
+
+
+def test_what_was_kept_and_rotted_is_no_other_statement() -> None:
+    text = SAMPLE.dumps()
+    root = SAMPLE.dataset_root.hex()
+
+    with pytest.raises(errors.DigestMismatch):
+        statement.read_kept(text.replace(root.encode(), b"0" * len(root)))
+    with pytest.raises(KeyError):
+        statement.read_kept(text.replace(b"failureMode", b"failureMood"))
+    with pytest.raises(errors.MalformedJson):
+        statement.read_kept(text[:-1])
 
 
 def test_the_order_of_the_subjects_does_not_matter() -> None:
