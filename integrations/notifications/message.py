@@ -6,9 +6,10 @@ import hashlib
 import re
 from datetime import datetime
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cache, lru_cache
 from typing import Any
 
 from integrations.notifications import page
@@ -22,6 +23,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WIDTH = 76
 
 
+class _Headers(HeaderRegistry):
+    """Keeps the classes of headers, of which the library would make one for each header."""
+
+    @cache  # noqa: B019  one registry, a handful of names
+    def __getitem__(self, name: str) -> type:
+        return super().__getitem__(name)
+
+
+_POLICY = SMTP.clone(header_factory=_Headers())
+
+
 def identity(delivery: Delivery) -> str:
     """Return 32 hex digits that are the same for a repeat and for nothing else."""
     return hashlib.sha256(delivery.dedup.encode()).hexdigest()[:32]
@@ -30,7 +42,7 @@ def identity(delivery: Delivery) -> str:
 def compose(delivery: Delivery, *, sender: str, recipient: str, link: str) -> EmailMessage:
     """Write the message; the same delivery gives the same bytes. Raise DestinationRefused."""
     note = note_of(delivery.payload, link=link)
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     domain = _address(sender).domain
     try:
         message["From"] = _address(sender)
@@ -71,6 +83,7 @@ def _thread(message: EmailMessage, payload: dict[str, Any], domain: str) -> None
     message["Auto-Submitted"] = "auto-generated"
 
 
+@lru_cache(maxsize=256)
 def _address(text: str) -> Address:
     if not _ADDRESS.fullmatch(text):
         raise errors.DestinationRefused("Not one plain e-mail address.", found=repr(text[:80]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
+from email.policy import SMTP, default
 from html import unescape
 
 import pytest
@@ -156,3 +156,10 @@ def test_what_is_not_one_plain_address_is_refused(recipient: str) -> None:
 def test_a_control_character_in_a_header_is_refused() -> None:
     with pytest.raises(errors.DestinationRefused, match="header"):
         written(told("notifications", asset="1/robot-\x07"))
+
+
+def test_the_library_itself_would_write_what_was_read_byte_for_byte() -> None:
+    link, people = LINK, {"sender": "maintenance@plant.example", "recipient": "a@b.example"}
+    made = compose(told("notifications"), **people, link=link).as_bytes()
+
+    assert message_from_bytes(made, policy=SMTP).as_bytes() == made
