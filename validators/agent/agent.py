@@ -143,11 +143,8 @@ class Agent:
                 begun = self._clock.now()
                 await judge_it()
                 self._pace.checked(self._clock.now() - begun)
-        except CannotSay as exc:
-            late = isinstance(exc, TooLate)
-            self.undecided.put_off(order, content, str(exc), later=exc.later, told=told, late=late)
-        except errors.LedgerError as exc:
-            self.undecided.put_off(order, content, str(exc), later=True, told=told)
+        except (CannotSay, errors.LedgerError) as exc:
+            self._put_off(order, content, exc, told=told)
         except Exception:  # a bug in judging one order costs its verdict for now, and no other's
             log.exception("a check failed by itself", order=order.hex())
             self.undecided.put_off(order, content, "an error of the agent", later=True, told=told)
@@ -158,6 +155,19 @@ class Agent:
         if order in self._met:  # proposed while it was judged
             self._met.discard(order)
             await self.learn(order, content)
+
+    def _put_off(
+        self,
+        order: ids.OrderId,
+        content: Content,
+        exc: CannotSay | errors.LedgerError,
+        *,
+        told: bool,
+    ) -> None:
+        if self.undecided.is_gone(order, exc):
+            return
+        later, late = not isinstance(exc, CannotSay) or exc.later, isinstance(exc, TooLate)
+        self.undecided.put_off(order, content, str(exc), later=later, told=told, late=late)
 
     async def _learn(self, order: ids.OrderId, content: Content) -> None:
         bare = Announced(order, content, b"", b"")

@@ -13,7 +13,7 @@ from ledger_service.domain.order import Content
 from validators.agent.entries import Place
 from validators.agent.pace import Pace
 from validators.agent.registry import Registry
-from validators.rules.case import Announced, CannotSay, TooLate
+from validators.rules.case import Announced, CannotSay, NotProposable, TooLate
 
 
 class Places:
@@ -57,7 +57,8 @@ class Places:
         if word.status is not Status.EMERGENCY:  # which may be ratified after the deadline too
             self._demand_time(item.content.deadline, chain_time)
         if not place.proposed and bar is not None:
-            raise CannotSay(f"It cannot be proposed. {bar}", later=bar.fields["why"] != "TooFar")
+            later = bar.fields["why"] != "TooFar"
+            raise NotProposable(f"It cannot be proposed. {bar}", later=later, at=chain_time)
         return place
 
     def _demand_time(self, deadline: int, chain_time: datetime) -> None:

@@ -1,7 +1,8 @@
 """Orders without a verdict yet: open in the journal until there is one, or nothing more to say.
 
 What stands on chain stays open until then. What only the service told of is tried again for ten
-minutes, a hundred orders at most, and forgotten: once it is proposed, the chain tells of it.
+minutes, a hundred orders at most, and forgotten: once it is proposed, the chain tells of it. The same
+holds for what a rewrite of the chain took out, and what nobody can propose any more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ledger_service.domain.order import Content
 from ledger_service.domain.units import format_time
 from validators.agent.kept import Kept
 from validators.journal.book import Book
+from validators.rules.case import NotProposable
 
 MOST_TOLD = 100
 TOLD_FOR = timedelta(minutes=10)
@@ -33,6 +35,7 @@ class Undecided:
         self._kept = kept
         self._clock = clock
         self.unwritten: dict[ids.OrderId, Content] = {}  # while the disk is full
+        self._gone: dict[ids.OrderId, datetime] = {}  #: since when, by the chain's own clock
 
     def put_off(
         self,
@@ -95,9 +98,24 @@ class Undecided:
             log.warning("remembered until the next stop only", order=order.hex(), why=str(exc))
             self.unwritten[order] = content
 
+    def is_gone(self, order: ids.OrderId, exc: Exception) -> bool:
+        """Forget an order that is open and that the chain no longer has; say whether that was now.
+
+        By the chain's own clock: a node that stands still does not know what was proposed since.
+        """
+        entry = self._book.memory.open.get(order)
+        if not isinstance(exc, NotProposable) or entry is None or "told" in entry:
+            self._gone.pop(order, None)
+            return False
+        if exc.at - self._gone.setdefault(order, exc.at) < TOLD_FOR:
+            return False
+        self.forget(order, f"It is not on chain any more. {exc}")
+        return True
+
     def tidy(self) -> None:
         """Forget what was told of long ago and is not proposed."""
         now = self._clock.now()
+        self._gone = {it: at for it, at in self._gone.items() if it in self._book.memory.open}
         for order, entry in tuple(self._book.memory.open.items()):
             if "told" in entry and now - datetime.fromisoformat(entry["told"]) > TOLD_FOR:
                 self.forget(order, "It is not proposed.")

@@ -92,6 +92,14 @@ class TooLate(CannotSay):
     """There will be no verdict in time: the deadline passed, or comes before one could be in a block."""
 
 
+class NotProposable(CannotSay):
+    """It is not on chain, and its builder could not propose it now. `at`: by the chain's own clock."""
+
+    def __init__(self, text: str, *, later: bool, at: datetime) -> None:
+        super().__init__(text, later=later)
+        self.at = at
+
+
 class Refused(Exception):
     """A check failed in a way that is a verdict. `claim`: the statement, once its signature held."""
 

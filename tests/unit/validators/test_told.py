@@ -338,3 +338,58 @@ async def test_what_was_told_of_and_is_proposed_by_now_is_never_forgotten(
     await us.house.tend()
     await us.house.drain()
     assert us.verdict(item) == ("approve", "")
+
+
+async def proposed_and_rewritten(world: World, us: Running) -> Announced:
+    """Leave an order open that a rewrite of the chain took out, and that nobody can propose any more."""
+    item = world.order()
+    world.service.down = True
+    await world.propose(item)
+    await caught_up(us)
+    assert "told" not in us.memory.open[item.order]
+    world.ledger.fork(1, forget=True)
+    world.ledger.revoke_detector(item.content.detector)
+    return item
+
+
+async def try_again(us: Running, world: World, minutes: int, *, blocks: bool) -> None:
+    world.clock.advance(minutes=minutes)
+    if blocks:
+        await world.ledger.mine([])
+    await us.house.tend()
+    await us.house.drain()
+
+
+async def test_what_a_rewrite_took_out_and_nobody_can_propose_is_forgotten_after_ten_minutes(
+    world: World, us: Running
+) -> None:
+    item = await proposed_and_rewritten(world, us)
+    await try_again(us, world, 2, blocks=True)
+    await try_again(us, world, 8, blocks=True)
+    assert item.order in us.memory.open
+    await try_again(us, world, 3, blocks=True)
+
+    assert us.memory.open == {}
+
+
+async def test_a_node_that_stands_still_makes_nobody_forget_what_it_does_not_know(
+    world: World, us: Running
+) -> None:
+    item = await proposed_and_rewritten(world, us)
+    for _ in range(5):
+        await try_again(us, world, 8, blocks=False)
+
+    assert item.order in us.memory.open
+
+
+async def test_what_comes_back_to_the_chain_begins_its_ten_minutes_anew(
+    world: World, us: Running
+) -> None:
+    item = await proposed_and_rewritten(world, us)
+    await try_again(us, world, 2, blocks=True)
+    world.ledger.registry.detectors[item.content.detector] = True
+    await try_again(us, world, 5, blocks=True)  # it could be proposed, and the service is away
+    world.ledger.revoke_detector(item.content.detector)
+    await try_again(us, world, 5, blocks=True)
+
+    assert item.order in us.memory.open
