@@ -56,3 +56,16 @@ async def test_a_destination_that_does_not_answer_is_remembered_until_it_does(
         assert await rows.circuits.drop("erp")
         assert not await rows.circuits.drop("erp")
         assert await rows.circuits.get("erp") is None
+
+
+async def test_what_is_over_or_blocked_takes_no_place_of_what_waits(store: ports.Store) -> None:
+    await add(store, *(make.delivery(number, key=str(number)) for number in (1, 2, 3)))
+    first, second, third = await claim(store)
+    await done(store, first)
+    await block(store, second)
+    await settle(store, make.outcome(third, state=DeliveryState.DEAD))
+    await add(store, make.delivery(4, key="4"))
+
+    (found,) = await claim(store, limit=1)
+
+    assert found.key == "4"

@@ -151,9 +151,9 @@ async def test_all_attempts_that_were_lost_come_back_and_a_refusal_makes_no_new_
     kept(world).bring_back(kept(world).copies[0])
 
     after = Site(world)
-    for each in (packed, other):
+    for each in (packed, other):  # one after the other: what is lost of another is nobody's here
         await after.post(each)
-    await after.run_to_the_end()
+        await after.run_to_the_end()
 
     journey = await after.track.evidence(packed.id)
     assert [item.content.attempt for item in journey.orders] == [1, 2]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ledger_service.domain.calls import Approve
 from ledger_service.domain.lifecycle import Status
-from tests.unit.services.site import Site, World
+from tests.unit.services.site import Site, World, result_of
 
 
 @pytest.fixture
@@ -74,3 +75,35 @@ async def test_before_the_first_block_is_taken_in_all_from_the_deployment_on_is_
     assert await site.follow.lag() == 3
     await site.take_in()
     assert await site.follow.lag() == 0
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["told before", "new"])
+async def test_a_fact_at_the_place_of_a_delivered_one_is_delivered_whatever_stands_before_it(
+    site: Site,
+    stays: bool,  # noqa: FBT001  a case
+) -> None:
+    packed = [site.world.gateway.pack() for _ in range(3)]
+    for item in packed:
+        await site.post(item)
+    await site.propose(packed[0])
+    one, gone, moved = [(await site.track.evidence(item.id)).orders[0] for item in packed]
+    if stays:
+        await site.world.refuse(one, 1)
+    else:  # as many facts, and nothing to deliver
+        digests = tuple(result_of(order, 1).digest() for order in (one, moved))
+        await site.world.vote(1, Approve((one.content, moved.content), (0, 0), digests))
+    await site.world.refuse(gone, 2)
+    await site.world.ledger.mine()
+    await site.take_in()
+    await site.deliver()
+    site.world.ledger.fork(1, forget=True)
+    await site.world.refuse(one, 1)
+    await site.world.refuse(moved, 2)
+    for _ in range(2):
+        await site.world.ledger.mine()
+
+    await site.take_in()
+    await site.deliver()
+
+    heard = [item.key for item in site.world.destinations[0].delivered.values()]
+    assert sorted(heard) == sorted(order.id.hex() for order in (one, gone, moved))

@@ -44,6 +44,24 @@ async def test_a_second_try_of_a_purpose_is_given_its_own_time_before_it_is_lost
         assert await stored_all(site) == []
 
 
+async def test_one_whose_nonce_was_taken_by_another_holds_up_no_end_of_those_beside_it(
+    site: Site,
+) -> None:
+    first, lost, last = [await anchored(site) for _ in range(3)]
+    taken = (await stored_all(site))[1]
+    site.world.ledger.drop(taken.hash)
+    other = using_up(site.world.ledger.prepare(Propose(())), site.sender.address)
+    await site.world.ledger.send(MemorySigner(BUILDER).sign(other, taken.nonce).raw)
+    await site.world.ledger.mine()
+
+    await site.anchor.reconcile()
+
+    assert [item.nonce for item in await stored_all(site)] == [taken.nonce]
+    await site.take_in()
+    for packed, state in ((first, "Proposed"), (lost, "Anchoring"), (last, "Proposed")):
+        assert (await site.track.evidence(packed.id)).state == state
+
+
 async def test_while_a_node_has_no_word_on_receipts_nothing_is_lost_and_sending_goes_on(
     site: Site,
 ) -> None:
