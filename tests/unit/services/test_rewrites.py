@@ -105,5 +105,8 @@ async def test_a_fact_at_the_place_of_a_delivered_one_is_delivered_whatever_stan
     await site.take_in()
     await site.deliver()
 
-    heard = [item.key for item in site.world.destinations[0].delivered.values()]
-    assert sorted(heard) == sorted(order.id.hex() for order in (one, gone, moved))
+    heard = list(site.world.destinations[0].delivered.values())
+    assert sorted(item.key for item in heard) == sorted(it.id.hex() for it in (one, gone, moved))
+    names = {item.key: item.payload["eventId"] for item in heard}
+    place, _, block = names[moved.id.hex()].partition("~")
+    assert (place, len(block)) == (names[gone.id.hex()], 8)
