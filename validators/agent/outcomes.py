@@ -63,7 +63,7 @@ class Outcomes:
         A node that only catches up has it again by itself, so half a minute passes first. The bytes are
         those of the journal, and so each says what it said, or is skipped. What every node refuses (fees
         rose since) is signed for its nonce once more, and is under way again; not what is under way with
-        another nonce already, whose own is only used.
+        another nonce already, whose own is only used. So is a nonce that the journal does not know.
         """
         now = self._clock.now()
         if self._gap_looked is not None and now < self._gap_looked + LOOK_AFTER:
@@ -80,7 +80,9 @@ class Outcomes:
         if now - self._gap[1] < LOST_AFTER:
             return
         log.error("the chain went back", key=ids.checksum(key), missing=len(missing))
-        for signed in await asyncio.to_thread(self._book.signed, key, missing):
+        found = await asyncio.to_thread(self._book.signed, key, missing)
+        await self._use_up(missing - {signed.nonce for signed in found}, found)
+        for signed in found:
             if await self._pen.send_old(signed.raw) not in REFUSALS:
                 continue
             if (signed.purpose, signed.order) not in memory.unmined:
@@ -91,6 +93,24 @@ class Outcomes:
                 continue  # one nonce of an order at a time
             if again is not None:
                 await self._pen.broadcast(again)
+
+    async def _use_up(self, nonces: frozenset[int], found: Sequence[SignedVerdict]) -> None:
+        """Use nonces of what another program, or a journal that was lost, signed, and a rewrite dropped.
+
+        Else what was signed later waits behind them for ever.
+        """
+        memory = self._book.memory
+        for nonce in sorted(nonces):
+            behind = (
+                it
+                for it in (*memory.unmined.values(), *found)
+                if it.signer == self._pen.address
+                and it.nonce > nonce
+                and (USE_UP, it.order) not in memory.unmined
+            )
+            waiting = next(behind, None)
+            if waiting is not None:
+                await self._pen.broadcast(self._pen.use_up(nonce, waiting))
 
     async def _settle(
         self, signed: SignedVerdict, mined: int, final: int, *, at_start: bool

@@ -137,6 +137,12 @@ class Pen:
         orders = signed.orders[:1] if purpose else signed.orders
         return self._store(purpose or signed.purpose, orders, signed.call, again, void=void)
 
+    def use_up(self, nonce: int, waiting: SignedVerdict) -> SignedVerdict:
+        """Sign for the use of a nonce that the journal does not know, noted with what waits behind it."""
+        unsigned = using_up(self._ledger.prepare(voice.load(waiting.call)), self.address)
+        signed = self._signer.sign(unsigned, nonce)
+        return self._store(USE_UP, waiting.orders[:1], waiting.call, signed, void=True)
+
     def _demand_free(self, purpose: str, order: ids.OrderId) -> None:
         taken = self._book.memory.purposes
         rivals = VERDICTS if purpose in VERDICTS else {purpose}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ledger_service.domain.calls import Sent
+from ledger_service.domain.calls import Sent, Unsigned
+from ledger_service.testing.ledger import CHAIN_ID
 from tests.unit.validators.lives import all_approved, consider_all, many, transactions
 from tests.unit.validators.world import Running, World
 from validators.agent.batches import Limits
@@ -152,6 +153,49 @@ async def test_a_nonce_that_came_free_is_used_up_where_its_order_is_said_with_an
     assert await all_approved(world, [item])
     assert [tx.call is None for tx in transactions(us) if tx.nonce == 0] == [False, True]
     assert (us.memory.unmined, us.memory.failures) == ({}, [])
+
+
+@pytest.mark.parametrize("strange", [1, 2])
+async def test_what_another_program_signed_and_a_rewrite_dropped_blocks_nothing_for_ever(
+    world: World, us: Running, strange: int
+) -> None:
+    first, last = many(world, 2)
+    for nonce in range(strange):
+        assert await world.ledger.send(with_our_key(world, us, nonce)) is Sent.ACCEPTED
+    await world.ledger.mine()
+    await us.pen.ready()
+    await us.agent.consider(first)
+    await us.agent.consider(last)
+    assert [tx.nonce for tx in transactions(us)] == [strange, strange + 1]
+    world.ledger.fork(1, forget=True)
+    await tended_and_mined(world, us)
+
+    assert await all_approved(world, [first, last])
+    assert {tx.nonce for tx in transactions(us) if tx.call is None} == set(range(strange))
+    assert (us.memory.unmined, us.memory.failures) == ({}, [])
+
+
+async def test_what_another_program_signed_and_a_rewrite_brings_back_is_left_alone(
+    world: World, us: Running
+) -> None:
+    (item,) = many(world, 1)
+    await world.ledger.send(with_our_key(world, us, 0))
+    await world.ledger.mine()
+    await us.pen.ready()
+    await us.agent.consider(item)
+    world.ledger.fork(1)
+    await us.house.tend()
+    await world.ledger.mine()
+    await tended_and_mined(world, us)
+
+    assert await all_approved(world, [item])
+    assert {tx.nonce for tx in transactions(us)} == {1}
+
+
+def with_our_key(world: World, us: Running, nonce: int) -> bytes:
+    """Sign a transfer of nothing that our journal does not know of."""
+    fees = (("gasPrice", world.ledger.price),)
+    return us.pen._signer.sign(Unsigned(CHAIN_ID, us.pen.address, b"", 21_000, fees), nonce).raw
 
 
 async def tended_and_mined(world: World, us: Running) -> None:
