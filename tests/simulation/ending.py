@@ -58,9 +58,10 @@ def _devices(world: World) -> list[asyncio.Task[None]]:
 
 
 def _mend(world: World) -> None:
-    """End all faults."""
+    """End all faults, those at the destinations some time later."""
     world.note("== no more faults")
     world.faults.on = False
+    world.outside(world.shape.outlasting, _mend_outside, world)
     world.loop.doomed = 0
     world.halted = False
     world.turns.down = False
@@ -75,6 +76,11 @@ def _mend(world: World) -> None:
         clock.off = 0.0
     for port in world.ledgers.values():
         port.behind = 0
+
+
+def _mend_outside(world: World) -> None:
+    world.note("== nor at the destinations")
+    world.faults.outside = False
 
 
 async def _until_well(world: World) -> None:

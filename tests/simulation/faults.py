@@ -15,27 +15,29 @@ CALLS: dict[str, float] = {
     "send doubled": 0.06,
     "send late": 0.06,
     "database refuses to begin": 0.004,
-    "database fails within": 0.003,
-    "commit refused": 0.006,
-    "commit's answer lost": 0.006,
+    "database fails within": 0.005,
+    "commit refused": 0.015,
+    "commit's answer lost": 0.015,
     "database slow": 0.004,
-    "disk full": 0.05,
+    "disk full": 0.06,
     "object store slow": 0.03,
-    "destination down": 0.12,
-    "destination's answer lost": 0.16,
-    "destination lies": 0.18,
-    "destination refuses for good": 0.12,
-    "destination slow": 0.1,
-    "destination late": 0.14,
-    "frozen while it delivers": 0.12,
+    "destination down": 0.15,
+    "destination's answer lost": 0.25,
+    "destination lies": 0.35,
+    "destination refuses for good": 0.15,
+    "destination slow": 0.2,
+    "destination late": 0.2,
+    "frozen while it delivers": 0.3,
     "service away": 0.02,
-    "service's answer lost": 0.02,
+    "service's answer lost": 0.03,
     "service lies": 0.04,
     "service tells another content": 0.15,
     "journal full": 0.02,
     "power lost": 0.3,
-    "post doubled": 0.3,
+    "post doubled": 0.35,
 }
+#: What is outside goes on being bad for a while when all else is well: most is delivered only then.
+OUTLASTING = frozenset(kind for kind in CALLS if "destination" in kind)
 #: Faults of the world: weights among each other.
 EVENTS: dict[str, float] = {
     "crash": 1.0,
@@ -44,7 +46,7 @@ EVENTS: dict[str, float] = {
     "frozen": 1.0,
     "reorganisation": 1.5,
     "reorganisation forgets": 1.0,
-    "pool lost": 1.2,
+    "pool lost": 2.0,
     "node rolled back": 1.2,
     "chain halted": 1.0,
     "nonce stolen": 1.0,
@@ -65,12 +67,14 @@ class Faults:
         self._random = rng.random
         self.rng = rng
         self.on = True
+        self.outside = True  #: those at the destinations
         self.counts: Counter[str] = Counter()
         self._rates = {kind: rate * intensity for kind, rate in CALLS.items()}
 
     def hit(self, kind: str) -> bool:
         """Decide whether this happens to the call at hand, and count it."""
-        if self.on and self._random() < self._rates[kind]:
+        on = self.on or (self.outside and kind in OUTLASTING)
+        if on and self._random() < self._rates[kind]:
             self.counts[kind] += 1
             return True
         return False

@@ -62,6 +62,7 @@ class Shape:
     hurry: float
     hasty: bool
     rewritable: bool
+    outlasting: float
 
     @classmethod
     def of(cls, seed: int, rng: random.Random) -> Shape:
@@ -71,7 +72,7 @@ class Shape:
         return cls(
             devices=1 if sql else 3 if crowd else rng.choice((1, 2, 2, 3)),
             evidence=rng.randint(8, 10) if crowd else rng.randint(2, 4),
-            destinations=tuple(rng.sample(sorted(ROUTES), 2)),
+            destinations=tuple(sorted(ROUTES)) if rng.random() < 0.7 else ("documents", "events"),
             split=rng.random() < 0.5,
             depth=rng.randint(1, 4),
             deep=deep,
@@ -89,6 +90,7 @@ class Shape:
             hurry=1.0 if crowd else 10.0,
             hasty=rng.random() < 0.2,
             rewritable=rng.random() < 0.5,
+            outlasting=rng.uniform(10, 90),
         )
 
 
