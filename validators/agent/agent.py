@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -27,7 +27,8 @@ from validators.agent.pen import Pen
 from validators.agent.places import Places
 from validators.agent.recall import Recall
 from validators.agent.registry import Registry
-from validators.agent.source import MOST_RESULTS, Source, SourceDown, announced
+from validators.agent.results import Results
+from validators.agent.source import Source, announced
 from validators.agent.undecided import Undecided
 from validators.journal.book import Book
 from validators.journal.memory import SignedVerdict
@@ -45,7 +46,6 @@ from validators.rules.case import (
 from validators.rules.policy import Policy, Ruling, has_gap, judge, refuse_early
 
 AT_ONCE = 16
-HAND_IN_AT_ONCE = 4
 RULES = "rules"
 
 log = structlog.get_logger()
@@ -93,10 +93,17 @@ class Agent:
         self._pace = pace
         self.batches = Batches(pen=pen, book=book, kept=checker.kept, clock=clock, pace=pace)
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._handing = asyncio.Semaphore(HAND_IN_AT_ONCE)
         self._met: set[ids.OrderId] = set()
         self.held = Held(clock)
         self.undecided = Undecided(book, checker.kept, clock)
+        self.results = Results(
+            organisation=organisation,
+            ledger=ledger,
+            source=source,
+            book=book,
+            policy=policy,
+            clock=clock,
+        )
         self.copies = Copies(book=book, source=source, checker=checker, clock=clock)
 
     @property
@@ -222,30 +229,7 @@ class Agent:
 
     async def say(self, *, now: bool = False) -> None:
         """Sign and send what is decided and ready, and hand in its results. Raise ChainError, StorageError."""
-        await self.hand_in(await self.batches.tell(now=now))
-
-    async def hand_in(self, orders: Sequence[ids.OrderId]) -> None:
-        """Hand in the result documents of approvals, if not there yet; a failure is tried again."""
-        memory = self._book.memory
-        waiting = [it for it in orders if it in memory.results and it not in memory.decided]
-        for at in range(0, len(waiting), MOST_RESULTS):
-            await self._hand_in(waiting[at : at + MOST_RESULTS])
-
-    async def _hand_in(self, orders: Sequence[ids.OrderId]) -> None:
-        results = self._book.memory.results
-        documents = {order: results[order] for order in orders if order in results}
-        try:
-            async with self._handing:
-                refused = await self._source.hand_in(self.organisation, documents)
-        except (errors.NotFound, SourceDown) as exc:
-            log.warning("results not handed in", orders=len(documents), why=str(exc))
-            return
-        for order, why in refused.items():
-            log.warning("result not handed in", order=order.hex(), why=why)
-        at = format_time(self._clock.now())
-        taken = [order.hex() for order in documents if order not in refused]
-        if taken:
-            self._book.jot(*({"kind": "handed", "order": order, "at": at} for order in taken))
+        await self.results.hand_in(await self.batches.tell(now=now))
 
     async def _consider(self, item: Announced) -> None:
         place = await self.recall.place(item)

@@ -209,7 +209,7 @@ class House:
         self._try_open()
         self._forget_retries()
         due = [it for it in self._book.memory.results if self._is_due("hand in", it)]
-        await self._agent.hand_in(due)
+        await self._agent.results.hand_in(due)
         self._agent.copies.tend()
         self._remind()
         self._save_cursors()
@@ -232,6 +232,8 @@ class House:
         if isinstance(event, Proposed):
             if event.order in self._book.memory.unproposed:
                 self._finals.wait("proposed", event.order, fact.place)
+            if event.order in self._book.memory.unwanted:
+                self._book.write({"kind": "wanted", "order": event.order.hex()})
             if self._unread is not None:
                 self._unread[event.order] = event.content
                 self._agent.recall.doubt(Announced(event.order, event.content, b"", b""))

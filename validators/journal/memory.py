@@ -7,7 +7,7 @@ that could not be signed), `late` (one that cannot be approved in time, or could
 approval without a `signed` is decided: it waits for its batch; `told`: only the service had told of it), `said` (on chain by an earlier one), `signed` (one order, or `orders`;
 `void`: its nonce is used for nothing), `unsaid` (a signature came to nothing, its orders are decided
 again; `alone`: not in a batch), `copied` (the bytes of a recalled approval are here again, or gone for good), `named` (its statement is here too), `reopened` (decided and not signed at a start: judged anew; `told` as of `open`), `stuck`
-(no node takes it), `mined` (`mined`: which of a nonce's transactions), `handed` (the result document is with the service since `at`), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
+(no node takes it), `mined` (`mined`: which of a nonce's transactions), `handed` (the result document is with the service since `at`, or for `why` nobody can want it), `proposed`, `ended` (an approved order that came to nothing), `closed` (an order that needs
 nothing more from us), `work` (a close-out to sign), `reported` (its report is here), `confirmed`
 (a person says to sign it), `dropped` (one that cannot be signed), `key` (the
 whole chain was read with it), `unaccounted` (a former key approved, and not we), `accounted` (that
@@ -76,6 +76,7 @@ class Memory:
         self.voids: Counter[tuple[str, ids.OrderId]] = Counter()
         self.late: dict[ids.OrderId, dict[str, Any]] = {}
         self.results: dict[ids.OrderId, bytes] = {}
+        self.unwanted: set[ids.OrderId] = set()  #: results that nobody took: no such order anywhere
         self._handed: dict[ids.OrderId, datetime] = {}
         self.unproposed: dict[ids.OrderId, dict[str, Any]] = {}
         self.key: ids.Address | None = None
@@ -337,11 +338,14 @@ class Memory:
 
     def _note_wanted(self, entry: dict[str, Any]) -> None:
         order = _order(entry)
+        self.unwanted.discard(order)
         if "result" in self.verdicts.get(order, {}):
             self.results[order] = self.verdicts[order]["result"].encode()
 
     def _note_handed(self, entry: dict[str, Any]) -> None:
         self.results.pop(_order(entry), None)
+        if "why" in entry:
+            self.unwanted.add(_order(entry))
         if "at" in entry:  # journals of before do not tell
             self._handed[_order(entry)] = datetime.fromisoformat(entry["at"])
 

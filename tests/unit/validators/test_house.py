@@ -341,12 +341,12 @@ async def test_a_result_that_is_not_kept_holds_up_none_of_those_handed_in_with_i
         for item in (good, bad):
             await us.agent.consider(item)
         world.service.takes_results = True
-        await us.agent.hand_in([good.order, bad.order])
+        await us.agent.results.hand_in([good.order, bad.order])
 
         assert list(world.service.handed) == [good.order]
         assert list(us.memory.results) == [bad.order]
         world.service.refused.clear()
-        await us.agent.hand_in([good.order, bad.order])
+        await us.agent.results.hand_in([good.order, bad.order])
         assert us.memory.results == {}
 
 
