@@ -13,6 +13,7 @@ from typing import Any
 from ledger_service.chain.client import ChainLedger
 from ledger_service.chain.rpc import RpcFailed
 from ledger_service.chain.settings import ChainSettings, Deployment
+from ledger_service.domain import errors
 
 VIEW = "eth_call"
 
@@ -63,7 +64,7 @@ class TogetherLedger(ChainLedger):
     async def _ask_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         try:
-            found = await super().ask_many(VIEW, [parameters for parameters, _ in waiting])
+            found = await self._answers([parameters for parameters, _ in waiting])
         except BaseException as exc:
             for _, answer in waiting:
                 if not answer.done():
@@ -72,5 +73,22 @@ class TogetherLedger(ChainLedger):
                 raise
             return
         for (_, answer), value in zip(waiting, found, strict=True):
-            if not answer.done():
+            if answer.done():
+                continue
+            if isinstance(value, BaseException) and not isinstance(value, RpcFailed):
+                answer.set_exception(value)
+            else:
                 answer.set_result(value)
+
+    async def _answers(self, asked: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        """Return answers, and in the place of one that failed its error."""
+        try:
+            return await super().ask_many(VIEW, asked)
+        except errors.ChainError:
+            if len(asked) == 1:
+                raise
+        # One answer that is none fails the whole request; each question is to fail for itself.
+        single = super().ask
+        return await asyncio.gather(
+            *(single(VIEW, *parameters) for parameters in asked), return_exceptions=True
+        )

@@ -29,6 +29,7 @@ from ledger_service.ports.outbox import CircuitRows, OutboxRows
 
 WAIT_SECONDS = 30
 RETRY_SECONDS = 0.02
+TAKEN, PRIMARY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), 0xFF  #: of its error codes
 CONNECT_SECONDS = 10
 #: A command that has no answer by then has none: the server hangs, or the network went silent.
 COMMAND_SECONDS = 60.0
@@ -159,8 +160,8 @@ def _write_ahead(cursor: Any) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > patience:
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & PRIMARY not in TAKEN or time.monotonic() > patience:
                 raise
             await_only(asyncio.sleep(RETRY_SECONDS))
         else:

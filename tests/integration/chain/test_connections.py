@@ -128,3 +128,24 @@ async def test_the_questions_of_one_moment_are_one_request_and_fail_each_for_its
 
     assert node.views == [3, 1]
     assert (found[0], type(found[1]), found[2], later) == (True, RpcFailed, False, True)
+
+
+class Broken(Views):
+    """A node whose answer about a device is none."""
+
+    def said(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["method"] == "eth_call" and DEVICE.hex() in asked["params"][0]["data"]:
+            return {"neither": "result nor error"}
+        return super().said(asked)
+
+
+async def test_an_answer_that_is_none_fails_no_other_question_of_its_moment() -> None:
+    async with serving(Broken().serve, kind=TogetherLedger) as ledger:
+        found = await asyncio.gather(
+            ledger.detector_live(DETECTOR),
+            ledger.device_live(ASSET, DEVICE),
+            ledger.is_builder(make.SIGNER),
+            return_exceptions=True,
+        )
+
+    assert (found[0], type(found[1]), found[2]) == (True, errors.NodeUnreachable, False)
