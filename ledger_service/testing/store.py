@@ -272,7 +272,8 @@ class MemoryOrders:
     async def announce(self, kind: str, order: ids.OrderId, body: dict[str, Any]) -> int:
         """Append once."""
         feed = self._state.feed
-        item = Announcement(len(feed) + 1, kind, order, body)
+        last = next(reversed(feed.values())).sequence if feed else 0
+        item = Announcement(last + 1, kind, order, body)
         return feed.setdefault((kind, order), item).sequence
 
     async def announce_all(self, kind: str, bodies: Mapping[ids.OrderId, dict[str, Any]]) -> None:

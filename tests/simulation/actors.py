@@ -15,7 +15,7 @@ from ledger_service.domain.lifecycle import MAY_TRY_AGAIN, Outcome, Stage, Statu
 from ledger_service.services.close import COMPLETABLE
 from ledger_service.testing.ledger import GAS
 from ledger_service.testing.signer import MemorySigner
-from tests.simulation import deeds
+from tests.simulation import deeds, losses
 from tests.simulation.evidence import DETECTOR, Packed
 from tests.simulation.service import BUILDER, Gone, Site
 from validators.agent.desk import Decision
@@ -237,7 +237,10 @@ def _drop_pool(world: World) -> bool:
 
 
 def _roll_back(world: World) -> bool:
-    port = world.ledgers[_some(world)]
+    name = _some(world)
+    if world.calm_until.get(name, 0.0) > world.loop.time():
+        return False
+    port = world.ledgers[name]
     port.behind = world.faults.rng.randint(1, 12)
 
     def back() -> None:
@@ -261,7 +264,7 @@ def _go_on(world: World) -> None:
 
 def _steal(world: World) -> bool:
     number = world.faults.rng.choice((0, 0, 1, 2, 3))
-    signer = MemorySigner(f"verdict {number}" if number else BUILDER)
+    signer = world.homes[number].signer if number else MemorySigner(BUILDER)
     from tests.simulation.stealing import steal  # noqa: PLC0415
 
     return steal(world.ledger, signer)
@@ -359,6 +362,8 @@ HAPPENS: dict[str, Callable[[World], bool]] = {
     "fees rise": _fees,
     "gas falls": _gas,
     "paused": _pause,
+    "folder lost": losses.lose_folder,
+    "rows restored": losses.restore,
     "nodes disagree": _disagree,
 }
 

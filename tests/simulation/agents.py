@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.simulation.ports import LedgerPort, SimClock, SourcePort
 from validators.agent.accounts import Accounts
 from validators.agent.agent import Agent
 from validators.agent.check import Checker
+from validators.agent.copies import Copies
 from validators.agent.desk import Decision, Desk
 from validators.agent.house import House
 from validators.agent.kept import FRESH, Kept
@@ -47,6 +49,12 @@ class Home:
     journal: list[dict[str, Any]] = field(default_factory=list)
     desk: dict[ids.OrderId, Decision] = field(default_factory=dict)
     durable: int = 0  #: lines of the journal that survive a loss of power
+    keys: int = 1  #: how many verdict keys the organisation has had
+
+    @property
+    def signer(self) -> MemorySigner:
+        """Return the present verdict key."""
+        return MemorySigner(f"verdict {self.number}" + f" {self.keys}" * (self.keys > 1))
 
     def settle(self) -> list[dict[str, Any]]:
         """Make all lines durable; return what was signed in them."""
@@ -60,6 +68,13 @@ class Home:
         del self.journal[self.durable :]
         for fresh in self.folder.glob(f"kept/{FRESH}*"):
             fresh.unlink()
+
+    def lose(self) -> None:
+        """Lose the whole folder."""
+        self.journal.clear()
+        self.desk.clear()
+        self.durable = 0
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class MemoryJournal:
@@ -166,12 +181,14 @@ class MemoryDesk(Desk):
 class Running:
     """One life of an agent."""
 
+    home: Home
     process: Process
     book: MemoryBook
     desk: MemoryDesk
     ledger: LedgerPort
     house: House
     main: asyncio.Task[None]
+    copies: Copies
 
     async def stop(self) -> None:
         """End as the command does when it is told to."""
@@ -190,13 +207,7 @@ def start(world: World, home: Home, clock: SimClock) -> Running:
     ledger: Any = port
     source = SourcePort(process, world.faults, world.services)
     book, desk = MemoryBook(MemoryJournal(world, process, home), home), MemoryDesk(process, home)
-    pen = Pen(
-        ledger=ledger,
-        send=port.send,
-        signer=MemorySigner(f"verdict {number}"),
-        book=book,
-        clock=clock,
-    )
+    pen = Pen(ledger=ledger, send=port.send, signer=home.signer, book=book, clock=clock)
     common: dict[str, Any] = {"organisation": number, "ledger": ledger, "pen": pen, "book": book}
     own: dict[str, Any] = {"source": source, "policy": home.policy, "clock": clock}
     pace = Pace()
@@ -216,7 +227,7 @@ def start(world: World, home: Home, clock: SimClock) -> Running:
     )
     main = process.spawn(world.loop, house.run())
     main.add_done_callback(lambda _: world.ended(process))
-    return Running(process, book, desk, port, house, main)
+    return Running(home, process, book, desk, port, house, main, agent.copies)
 
 
 def _agent(

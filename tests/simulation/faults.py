@@ -55,6 +55,8 @@ EVENTS: dict[str, float] = {
     "fees rise": 1.0,
     "gas falls": 1.0,
     "paused": 1.0,
+    "folder lost": 1.2,
+    "rows restored": 1.2,
     "nodes disagree": 1.1,
 }
 KINDS = (*CALLS, *EVENTS)

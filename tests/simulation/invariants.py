@@ -65,6 +65,8 @@ class Check:
         self._failed: dict[ids.TxHash, str] = {}
         self._heard: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._said: dict[tuple[str, str, str], str] = {}
+        #: Approvals whose documents went with a folder.
+        self.forgiven: set[tuple[int, ids.ResultDigest]] = set()
         self.highest = 0
 
     @property
@@ -91,6 +93,15 @@ class Check:
         """Look at what leaves the service."""
         if raw not in self._stored:
             self.wrong("unstored", f"nonce {decode(raw).nonce} of the service")
+
+    def forget(self, organisation: int, key: ids.Address) -> None:
+        """Note that a folder is lost: what its key signed and no node has may be signed otherwise."""
+        for place in [place for place in self._calls if place[0] == key.hex()]:
+            del self._calls[place]
+        for raw in self._signed[organisation]:
+            call = decode(raw).call
+            if isinstance(call, Approve):
+                self.forgiven.update((organisation, it) for it in call.results)
 
     def signed(self, organisation: int, entry: dict[str, Any]) -> None:
         """Look at what an agent signed, now that it is durable: a nonce says one thing, or nothing."""

@@ -17,6 +17,7 @@ from ledger_service.services.deliveries import ROUTES
 from ledger_service.testing.ledger import MemoryLedger
 from ledger_service.testing.objects import MemoryObjects
 from ledger_service.testing.signer import MemorySigner
+from ledger_service.testing.store import State
 from tests.simulation import actors, agents, ending, sqlite
 from tests.simulation.aim import Aim
 from tests.simulation.coverage import Deaths
@@ -161,7 +162,14 @@ class World:
         self.homes = {n: agents.Home(n, self._policy(n), folder / str(n)) for n in ORGANISATIONS}
         self.lives: dict[str, agents.Running] = {}
         self._people()
+        self._losses()
         self._deaths()
+
+    def _losses(self) -> None:
+        self.copies: list[tuple[float, str, State]] = []
+        self.restores = 0
+        self.away: dict[str, float] = {}  #: until when no machine is there for a process
+        self.calm_until: dict[str, float] = {}
 
     def _deaths(self) -> None:
         self.loop.on_doom = self._doom
@@ -175,7 +183,7 @@ class World:
         return Policy(
             episode_hours=hours,
             person_above=0 if asks else 5_000_000,
-            not_proposed_minutes=1 if self.shape.hasty else 30,
+            not_proposed_minutes=1 if self.shape.hasty else 20,
         )
 
     def _people(self) -> None:
@@ -210,6 +218,8 @@ class World:
         present = self.running.get(name)
         if present is not None and present.alive:
             return
+        if self.away.get(name, 0.0) > self.loop.time():
+            return  # whoever sets the next machine up starts it there
         clock = self.clocks.setdefault(name, SimClock(self.loop))
         self.note(f"{name} starts")
         if name.startswith("agent"):
