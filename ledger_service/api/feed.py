@@ -12,6 +12,7 @@ from ledger_service.api.auth import Organisation
 from ledger_service.api.bodies import read_small
 from ledger_service.api.parts import Parts, parts_of
 from ledger_service.api.schemas import (
+    MOST_RESULTS,
     FeedAnswer,
     FeedItem,
     HandedIn,
@@ -30,8 +31,7 @@ WithParts = Annotated[Parts, Depends(parts_of)]
 MAX_SEQUENCE = 2**53 - 1  #: beyond it, neither JSON nor every database agrees
 FEED_PAGE = 20  #: each line holds a whole envelope
 FEED_POLL_SECONDS = 0.25
-MOST_RESULTS = 64  #: in one request
-MAX_BODY_BYTES = MOST_RESULTS * 2 * MAX_RESULT_BYTES  #: base64, and the names around it
+MAX_BODY_BYTES = MOST_RESULTS * 2 * MAX_RESULT_BYTES  #: base64, and what is around it
 
 RESULTS = {
     "requestBody": {
@@ -107,51 +107,40 @@ async def hand_in(request: Request, parts: WithParts, token: Organisation) -> Re
     """Hand in the result documents of approvals; their digests on chain decide what they are worth.
 
     Each is judged by itself: the answer says in the same order which of them are kept, and why the
-    others are not. The same again is no error.
+    others are not. The same again is no error. A document has 2048 bytes at most, a request 64 of them.
     """
-    items = _read(await read_small(request, MAX_BODY_BYTES))
-    own = [item for item in items if _is_own(item, token)]
-    judged = iter(await parts.close.hand_in(*own))
-    answers = [
-        _answer(item, next(judged) if _is_own(item, token) else _forbidden(item, token))
-        for item in items
-    ]
-    return ResultsAnswer(results=answers)
+    handed = _read(await read_small(request, MAX_BODY_BYTES))
+    opened = [_open(item, token) for item in handed]
+    judged = iter(await parts.close.hand_in(*(it for it in opened if isinstance(it, Result))))
+    whys = [next(judged) if isinstance(it, Result) else it for it in opened]
+    return ResultsAnswer(results=[_answer(*each) for each in zip(handed, whys, strict=True)])
 
 
-def _read(body: bytes) -> list[Result]:
+def _read(body: bytes) -> list[HandedIn]:
     """Read the request's body. Raise UnknownField."""
     try:
-        handed = HandIn.model_validate_json(body).results
+        return HandIn.model_validate_json(body).results
     except ValidationError as exc:
         first: Any = exc.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise errors.UnknownField(f"{place}: {first['msg']}"[:200]) from exc
-    if not 1 <= len(handed) <= MOST_RESULTS:
-        raise errors.UnknownField(found=len(handed), expected=f"1 to {MOST_RESULTS} results")
-    return [_result(item) for item in handed]
 
 
-def _result(item: HandedIn) -> Result:
+def _open(item: HandedIn, token: Token) -> Result | errors.LedgerError:
+    """Return a result, or why nobody needs to look at it."""
+    if token.role is not Role.OPERATOR and token.subject != str(item.organisation):
+        return errors.Forbidden(found=token.subject, expected=item.organisation)
     try:
         document = base64.b64decode(item.document, validate=True)
-    except ValueError as exc:
-        raise errors.UnknownField("A document is not base64.", order=item.order) from exc
+    except ValueError:
+        return errors.UnknownField("The document is not base64.")
     return Result(ids.OrderId(ids.parse32(item.order)), item.organisation, document)
 
 
-def _is_own(item: Result, token: Token) -> bool:
-    return token.role is Role.OPERATOR or token.subject == str(item.organisation)
-
-
-def _forbidden(item: Result, token: Token) -> errors.LedgerError:
-    return errors.Forbidden(found=token.subject, expected=item.organisation)
-
-
-def _answer(item: Result, why: errors.LedgerError | None) -> ResultAnswer:
+def _answer(item: HandedIn, why: errors.LedgerError | None) -> ResultAnswer:
     code, text = ("", "") if why is None else (why.code, why.message)
     return ResultAnswer(
-        order=item.order.hex(),
+        order=ids.parse32(item.order).hex(),
         organisation=item.organisation,
         kept=why is None,
         code=code,

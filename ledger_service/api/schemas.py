@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 from pydantic.alias_generators import to_camel
 
 from ledger_service.domain.facts import Fact
@@ -17,6 +17,7 @@ from ledger_service.services.seal import Sealed
 from ledger_service.services.track import Journey, OrderView
 
 EXAMPLE = "5f0c" * 16
+MOST_RESULTS = 64  #: in one request
 ID = Field(pattern="^[0-9a-f]{64}$", examples=[EXAMPLE])
 Hex32 = Annotated[str, Path(pattern="^(0x)?[0-9a-f]{64}$", examples=[EXAMPLE])]
 
@@ -237,13 +238,16 @@ class FeedAnswer(_Answer):
 
 
 class HandedIn(BaseModel):
-    """A result document that is handed in; base64 of its exact bytes."""
+    """A result document that is handed in; base64 of its exact bytes, at most 2048 of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     order: str = Field(pattern="^(0x)?[0-9a-f]{64}$", examples=[EXAMPLE])
     organisation: int = Field(ge=1, le=255, strict=True)
-    document: str = Field(json_schema_extra={"contentEncoding": "base64"})
+    document: str = Field(
+        description="Of a document of at most 2048 bytes; one that is longer, or no base64, is not kept",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
 
 
 class HandIn(BaseModel):
@@ -251,7 +255,8 @@ class HandIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    results: list[HandedIn]
+    # At the first that is wrong it ends: each error of thousands would cost a kilobyte.
+    results: Annotated[list[HandedIn], FailFast()] = Field(min_length=1, max_length=MOST_RESULTS)
 
 
 class ResultAnswer(_Answer):

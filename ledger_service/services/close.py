@@ -14,7 +14,7 @@ from ledger_service.domain.records import Hop, Order, Result, TxState
 from ledger_service.services.send import Sender, Wanted
 from ledger_service.services.wakes import Wakes
 
-MAX_RESULT_BYTES = 64 * 1024
+MAX_RESULT_BYTES = 2048  #: canonical, one has 1,400 at most; most have 220
 MOST_RESULTS = 8  #: of an organisation, for one order
 MAX_CLOSE_OUT_BYTES = 256 * 1024
 PAGE = 200  #: open orders read at once

@@ -8,8 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
+from ledger_service.api.schemas import MOST_RESULTS, HandedIn, HandIn
 from ledger_service.domain import ids
 from ledger_service.domain.records import Order, Role
+from ledger_service.domain.result import APPROVABLE, MAX_TEXT
+from ledger_service.services.close import MAX_RESULT_BYTES
 from tests.integration.api.http import Api, serving
 from tests.unit.services.gateway import ASSET, Packed
 from tests.unit.services.site import result_of
@@ -81,6 +87,8 @@ async def test_an_organisation_hands_in_its_own_results_alone_and_each_is_judged
         handed(order, 1, bytes(70_000)),
         handed(order, 1, broken),
         {**handed(order, 1, other.dumps()), "order": "0" * 64},
+        {**handed(order, 1), "document": "%%"},
+        {**handed(order, 1), "document": "\N{SNOWMAN}"},
         handed(order, 1),
         handed(order, 1),
     ]
@@ -89,7 +97,7 @@ async def test_an_organisation_hands_in_its_own_results_alone_and_each_is_judged
     answer = await api.call("POST", "/v1/results", Role.ORGANISATION, content=body)
 
     told = answer.json()["results"]
-    codes = ["AU02", "EV02", "EV08", "LM01", "EV02", "NF00", "", ""]
+    codes = ["AU02", "EV02", "EV08", "LM01", "EV02", "NF00", "EV02", "EV02", "", ""]
     assert [(item["kept"], item["code"]) for item in told] == [(not it, it) for it in codes]
     assert [item["order"] for item in told] == [item["order"] for item in results]
     assert all(item["kept"] or item["detail"] for item in told)
@@ -106,10 +114,13 @@ async def test_a_request_with_results_that_is_none_is_a_problem_and_keeps_nothin
         (422, {"results": [good, {**good, "organisation": 256}]}),
         (422, {"results": [good, {**good, "organisation": "1"}]}),
         (422, {"results": [good, {**good, "order": "5f"}]}),
-        (422, {"results": [good, {**good, "document": "%%"}]}),
+        (422, {"results": [good, {**good, "document": 5}]}),
+        (422, {"results": [{}] * 50_000}),
+        (422, {"results": [{f"{at:x}": 1 for at in range(20_000)}]}),
         (422, {"results": [good, {**good, "more": 1}]}),
         (422, {"results": [good], "more": 1}),
-        (413, {"results": [{**good, "document": "A" * 9_000_000}]}),
+        (413, {"results": [{**good, "document": "A" * 300_000}]}),
+        (413, {"results": [{}] * 150_000}),
     ]
 
     for status, body in bad:
@@ -121,6 +132,28 @@ async def test_a_request_with_results_that_is_none_is_a_problem_and_keeps_nothin
         answer = await api.call("POST", "/v1/results", Role.ORGANISATION, content=torn)
         assert (answer.status_code, answer.json()["code"]) == (422, "EV02")
     assert (await api.site.track.order(order.id)).results == []
+
+
+async def test_as_many_and_as_long_results_as_may_be_fit_in_one_request(api: Api) -> None:
+    long = result_of((await proposed(api))[1], 1)
+    long = dataclasses.replace(long, runtime="\1" * MAX_TEXT, score=2_000_000, organisation=255)
+    longest = max((dataclasses.replace(long, agreement=it).dumps() for it in APPROVABLE), key=len)
+    assert MAX_RESULT_BYTES // 2 < len(longest) < MAX_RESULT_BYTES
+    document = base64.b64encode(longest.ljust(MAX_RESULT_BYTES)).decode()
+    orders = ["0x" + bytes([number] * 32).hex() for number in range(MOST_RESULTS)]
+    items = [{"order": it, "organisation": 255, "document": document} for it in orders]
+
+    answer = await api.call("POST", "/v1/results", content=json.dumps({"results": items}, indent=4))
+
+    assert answer.status_code == 200, answer.text
+    assert {item["code"] for item in answer.json()["results"]} == {"EV02"}  # of another order
+
+
+def test_thousands_of_results_that_are_none_are_read_no_further_than_the_first() -> None:
+    with pytest.raises(ValidationError) as caught:
+        HandIn.model_validate_json(b'{"results": [%s]}' % b",".join([b"{}"] * 10_000))
+
+    assert caught.value.error_count() == len(HandedIn.model_fields)
 
 
 async def test_an_open_order_is_withdrawn_once(api: Api) -> None:

@@ -11,7 +11,7 @@ from ledger_service.domain.calls import Call, Expire
 from ledger_service.domain.lifecycle import Outcome, Status
 from ledger_service.domain.records import Order, Result
 from ledger_service.domain.result import SALT_BYTES
-from ledger_service.services.close import MOST_RESULTS, PAGE
+from ledger_service.services.close import MAX_RESULT_BYTES, MOST_RESULTS, PAGE
 from ledger_service.services.deliveries import approvals
 from ledger_service.testing import MemoryObjects
 from tests.unit.services.gateway import Packed
@@ -162,8 +162,8 @@ async def test_a_result_is_kept_only_under_its_own_order_and_organisation(site: 
     with pytest.raises(errors.UnknownField):
         await site.hand_in(ids.OrderId(bytes(32)), 1, document)
     with pytest.raises(errors.TooLarge):
-        await site.hand_in(order.id, 1, bytes(64 * 1024 + 1))
-    for broken in (b"{", bytes(64 * 1024)):
+        await site.hand_in(order.id, 1, bytes(MAX_RESULT_BYTES + 1))
+    for broken in (b"{", bytes(MAX_RESULT_BYTES)):
         with pytest.raises(errors.MalformedJson):
             await site.hand_in(order.id, 1, broken)
 
@@ -181,7 +181,7 @@ async def test_each_of_many_results_is_judged_by_itself_and_the_good_ones_are_ke
         Result(first.id, 2, good[0].document),
         Result(nowhere.order, 1, nowhere.dumps()),
         Result(first.id, 1, b"{"),
-        Result(first.id, 1, bytes(64 * 1024 + 1)),
+        Result(first.id, 1, bytes(MAX_RESULT_BYTES + 1)),
     ]
 
     found = await site.close.hand_in(bad[0], good[0], *bad[1:], good[1], good[1])
